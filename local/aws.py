@@ -1,0 +1,94 @@
+"""The local AWS: one process that is S3, DynamoDB, Lambda, Step Functions, EventBridge … and Redshift.
+
+MiniStack serves the AWS APIs, with IAM enforced; `local.ministack_patches` mends what would hide a real path
+of this application; `local.redshift` adds the Redshift Data API. `local.stack.LocalAws` starts this module and
+gives it its settings as environment variables (MiniStack reads them when it is imported), a bound socket to
+listen on, and a pipe on standard input. When the pipe closes, because the parent wants it or because it died,
+the process stops PostgreSQL and every Lambda worker, removes its files and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app
+from ministack.core import lambda_runtime
+
+from local import ministack_patches
+
+try:
+    from local.redshift.engine import Engine
+    from local.redshift.service import register
+except ModuleNotFoundError:
+    Engine = None
+
+GRACE_SECONDS = 0.5  # for requests under way when the process is told to stop
+
+
+def main() -> None:
+    """Serve until standard input closes or a signal comes, then leave nothing behind."""
+    parser = argparse.ArgumentParser(prog="python -m local.aws")
+    parser.add_argument("--listen", type=int, required=True, help="file descriptor of a bound TCP socket")
+    parser.add_argument("--directory", type=Path, required=True, help="for all files; removed at the end")
+    arguments = parser.parse_args()
+    exit_code = 0
+    try:
+        _run(arguments.listen, arguments.directory)
+    except BaseException:  # noqa: BLE001 - the last word of this process: whatever it was belongs in the log
+        traceback.print_exc()
+        exit_code = 1
+    shutil.rmtree(arguments.directory, ignore_errors=True)
+    sys.stderr.flush()
+    # Executions still waiting for a callback hold threads that would keep the interpreter alive.
+    os._exit(exit_code)
+
+
+def _run(listen: int, directory: Path) -> None:
+    ministack_patches.apply()
+    if Engine is None:
+        asyncio.new_event_loop().run_until_complete(_serve(listen))
+        return
+    engine = Engine(directory / "redshift")
+    engine.start()
+    try:
+        register(engine, os.environ["AWS_ENDPOINT_URL"])
+        asyncio.new_event_loop().run_until_complete(_serve(listen))
+    finally:
+        engine.stop()
+
+
+async def _serve(listen: int) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    threading.Thread(target=_wait_for_parent, args=(loop, stop), daemon=True).start()
+    config = Config()
+    config.bind = [f"fd://{listen}"]
+    config.keep_alive_timeout = 75  # longer than botocore keeps an idle connection (60 s)
+    config.graceful_timeout = GRACE_SECONDS
+    config.loglevel = "WARNING"
+    try:
+        await serve(app, config, shutdown_trigger=stop.wait)
+    finally:
+        lambda_runtime.reset()
+
+
+def _wait_for_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    loop.call_soon_threadsafe(stop.set)
+
+
+if __name__ == "__main__":
+    main()

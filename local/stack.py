@@ -1,0 +1,298 @@
+"""The local AWS from outside: start it, deploy this application to it with the real `sam`, stop it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import botocore.session
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+PROJECT = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+CLUSTER = "local-redshift"
+DATABASE = "dev"
+SECRET_NAME = "local-redshift-awsuser"  # noqa: S105 - the name of a secret
+STACK_NAME = "local-redshift-event-driven"
+ARTIFACTS_BUCKET = "local-sam-artifacts"
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+SAM_SECONDS = 600
+
+# Nothing in a developer's AWS profile may lead a call to a real account.
+_SESSION_VARIABLES = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+
+
+class LocalAwsError(Exception):
+    """The local AWS, or a command run against it, failed."""
+
+
+class LocalAwsDidNotStartError(LocalAwsError):
+    """The process ended or stayed silent before it answered; the message carries the end of its log."""
+
+
+class SamCommandFailedError(LocalAwsError):
+    """`sam build`, `sam deploy` or `sam delete` failed; the message carries what it printed."""
+
+
+class LocalAws:
+    """A local AWS of its own, with what an account has before this application is deployed to it.
+
+    A context manager. Listens on 127.0.0.1 and a free port; everything it writes is in one temporary directory
+    that is gone afterwards. Stops with its `with` block, and by itself when this process dies. Several may run
+    side by side.
+
+    `endpoint_url` is the URL of every service. `environment` holds the variables that lead `aws`, `sam` and
+    boto3 to it: endpoint, credentials and region. `secret_arn` is the Secrets Manager secret with the cluster's
+    user name and password.
+    """
+
+    directory: Path
+    endpoint_url: str
+    environment: dict[str, str]
+    secret_arn: str
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._session = botocore.session.Session(session_vars=_SESSION_VARIABLES)
+        self._session.set_credentials("test", "test")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the process, wait until it answers, and put the secret and the artifacts bucket there.
+
+        Raises `LocalAwsDidNotStartError`: The process ended, or didn't answer within `START_SECONDS`.
+        """
+        self.directory = Path(tempfile.mkdtemp(prefix="local-aws-"))
+        self._process = process = self._start_process()
+        try:
+            self._wait_until_ready(process)
+            self._furnish_account()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the process and remove its files. Does nothing when it isn't running."""
+        process, self._process = self._process, None
+        if process is not None:
+            try:
+                process.communicate(timeout=STOP_SECONDS)  # closes its standard input, which tells it to stop
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def client(self, service: str) -> Any:
+        """Return a client of `service` with the rights of the account's root user."""
+        return self._session.create_client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint_url,
+            config=Config(retries={"mode": "standard"}),
+        )
+
+    def log(self) -> str:
+        """Return what the process has printed: warnings, and tracebacks of failed handlers."""
+        return (self.directory / "aws.log").read_text(errors="replace")
+
+    def _start_process(self) -> subprocess.Popen[bytes]:
+        temporary = self.directory / "tmp"
+        temporary.mkdir()
+        with socket.socket() as listener, (self.directory / "aws.log").open("wb") as log:
+            # Bound here and handed over: no other process can take the port in between.
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+            self.endpoint_url = f"http://127.0.0.1:{port}"
+            self.environment = {
+                "AWS_ENDPOINT_URL": self.endpoint_url,
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_DEFAULT_REGION": REGION,
+                "AWS_REGION": REGION,
+            }
+            return subprocess.Popen(
+                # -B: no bytecode beside the sources; Lambda workers may write theirs in their own folders.
+                [sys.executable, "-B", "-m", "local.aws", "--listen", str(listener.fileno()),
+                 "--directory", str(self.directory)],
+                cwd=PROJECT,
+                env=self._process_environment(port, temporary),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[listener.fileno()],
+                # Ctrl-C in a terminal reaches this process alone, which then stops the other in order.
+                start_new_session=True,
+            )  # fmt: skip
+
+    def _process_environment(self, port: int, temporary: Path) -> dict[str, str]:
+        """Nothing of a developer's environment but paths and locale: Lambda workers inherit all of it."""
+        inherited = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+        return inherited | self.environment | {
+            "HOME": str(self.directory),
+            "TMPDIR": str(temporary),
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "AUTH": "true",
+            "LOG_LEVEL": "WARNING",
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "MINISTACK_REGION": REGION,
+            "STATE_DIR": str(temporary / "state"),
+            "S3_DATA_DIR": str(temporary / "s3"),
+            # Listeners and daemons that this application doesn't use.
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "DOCKER_HOST": f"unix://{temporary}/no-docker.sock",
+        }  # fmt: skip
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"{self.endpoint_url}/_ministack/ready", timeout=5):  # noqa: S310 - our own http URL
+                    return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.05)
+        what = "ended" if process.poll() is not None else f"didn't answer within {START_SECONDS} s"
+        raise LocalAwsDidNotStartError(f"the local AWS {what}; the end of its log:\n{self.log()[-3000:]}")
+
+    def _furnish_account(self) -> None:
+        self.client("s3").create_bucket(Bucket=ARTIFACTS_BUCKET)
+        secret = {"username": "awsuser", "password": "local-awsuser-password", "dbClusterIdentifier": CLUSTER}
+        answer = self.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString=json.dumps(secret))
+        self.secret_arn = answer["ARN"]
+
+
+def local_parameters(aws: LocalAws) -> dict[str, str]:
+    """Return the stack's parameters for the local AWS: its cluster, its database, its secret."""
+    return {
+        "StackPrefix": "local",
+        "ClusterIdentifier": CLUSTER,
+        "RedshiftDbName": DATABASE,
+        "DbSecretArn": aws.secret_arn,
+        "SupportNotificationEmail": "support@example.com",
+    }
+
+
+def deploy(
+    aws: LocalAws,
+    stack_name: str = STACK_NAME,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    template: Path = PROJECT / "template.yaml",
+    report: Callable[[str], None] = lambda _line: None,
+) -> dict[str, str]:
+    """Build and deploy the template with `sam build` and `sam deploy`; return the stack's outputs.
+
+    `parameters` are added to `local_parameters`. `report` is called with a line for each step. Builds into
+    `.aws-sam/local` beside the template, so that a developer's own `sam build` stays as it is.
+
+    Raises `SamCommandFailedError`: `sam` ended with an error, which is in the message.
+    """
+    build_directory = template.parent / ".aws-sam" / "local"
+    build_directory.mkdir(parents=True, exist_ok=True)
+    overrides = [f'{name}="{value}"' for name, value in {**local_parameters(aws), **(parameters or {})}.items()]
+    with (build_directory / "lock").open("w") as lock:
+        # Copies of this may run in one checkout: one builds at a time, and none while another packages.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        report("sam build")
+        _sam(
+            ["build", "--template-file", str(template), "--cached", "--parallel",
+             "--build-dir", str(build_directory / "build"), "--cache-dir", str(build_directory / "cache")],
+            aws, directory=template.parent,
+        )  # fmt: skip
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        report(f"sam deploy --stack-name {stack_name}")
+        _sam(
+            ["deploy", "--template-file", str(build_directory / "build" / "template.yaml"),
+             "--stack-name", stack_name, "--s3-bucket", ARTIFACTS_BUCKET, "--region", REGION,
+             "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND",
+             "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar",
+             "--parameter-overrides", *overrides],
+            aws, directory=template.parent,
+        )  # fmt: skip
+    return stack_outputs(aws, stack_name)
+
+
+def delete(aws: LocalAws, stack_name: str = STACK_NAME) -> None:
+    """Remove the stack with `sam delete`.
+
+    Raises `SamCommandFailedError`: `sam` ended with an error, which is in the message.
+    """
+    _sam(
+        [
+            "delete",
+            "--stack-name",
+            stack_name,
+            "--s3-bucket",
+            ARTIFACTS_BUCKET,
+            "--region",
+            REGION,
+            "--no-prompts",
+        ],
+        aws,
+        directory=PROJECT,
+    )
+
+
+def stack_outputs(aws: LocalAws, stack_name: str = STACK_NAME) -> dict[str, str]:
+    """Return the outputs of a deployed stack by their keys."""
+    cloudformation: CloudFormationClient = aws.client("cloudformation")
+    stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def _sam(arguments: list[str], aws: LocalAws, *, directory: Path) -> None:
+    """Run `sam` against the local AWS and nothing else: no profile, no telemetry, no saved answers."""
+    with tempfile.TemporaryDirectory(prefix="local-sam-") as home:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment |= aws.environment | {
+            "SAM_CLI_TELEMETRY": "0",
+            "LAYER_PLATFORM": "host",
+            "AWS_CONFIG_FILE": f"{home}/config",
+            "AWS_SHARED_CREDENTIALS_FILE": f"{home}/credentials",
+        }
+        command = [sys.executable, "-m", "samcli", *arguments, "--config-env", "local"]
+        try:
+            finished = subprocess.run(
+                command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, timeout=SAM_SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise SamCommandFailedError(f"`sam {arguments[0]}` took longer than {SAM_SECONDS} s") from error
+    if finished.returncode != 0:
+        raise SamCommandFailedError(f"`sam {arguments[0]}` failed:\n{finished.stdout[-5000:].strip()}")
