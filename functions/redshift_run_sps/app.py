@@ -1,0 +1,45 @@
+"""RedshiftRunSpsFunction: submits a stored procedure for a task that waits for its token."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from statements.inputs import parse_input
+from statements.names import CallbackTask
+from statements.procedure_call import ProcedureRequest, procedure_call
+from statements.settings import StatementSettings, required
+from telemetry import logger, metrics, record_submission, tracer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """This function's environment."""
+
+    statements: StatementSettings
+    allowed_procedures: tuple[str, ...]
+
+
+@cache
+def _settings() -> Settings:
+    return Settings(
+        statements=StatementSettings.from_environment(os.environ),
+        allowed_procedures=tuple(required(os.environ, "ALLOWED_PROCEDURES").split(",")),
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: LambdaContext) -> None:
+    """Submit the procedure that the execution's input names; the outcome comes through the task token."""
+    settings = _settings()
+    task = CallbackTask.from_event(event)
+    logger.append_keys(execution_arn=task.execution_arn)
+    failure = settings.statements.submitter().submit(
+        task,
+        lambda: procedure_call(parse_input(ProcedureRequest, event["execution"]["Input"]), settings.allowed_procedures),
+    )
+    record_submission(failure)

@@ -1,0 +1,39 @@
+"""What can go wrong between a task and its statement. The class names reach the state machines as error names."""
+
+from errors import PipelineError, TransientError
+
+
+class InvalidInput(PipelineError):
+    """The execution's input has an unknown, missing, wrongly typed or oversized field."""
+
+
+class InvalidIdentifier(PipelineError):
+    """A text that should name a database object is not an identifier."""
+
+
+class ProcedureNotAllowed(PipelineError):
+    """The procedure is none of those that the stack's AllowedProcedures patterns let through."""
+
+
+class MissingConfiguration(PipelineError):
+    """An environment variable that the template sets is absent or malformed."""
+
+
+class RedshiftBusy(TransientError):
+    """Redshift or the Data API took no more statements just now (throttled, or 500 active statements)."""
+
+
+class RedshiftUnavailable(TransientError):
+    """The Data API failed on its own side (HTTP 5xx), or could not be reached."""
+
+
+class StatementRefused(PipelineError):
+    """The Data API refused the call itself: bad parameters, no such cluster, no permission. Nothing ran."""
+
+
+class StatementFailed(PipelineError):
+    """Redshift ran the statement and it failed; the message is Redshift's own."""
+
+
+class StatementAborted(PipelineError):
+    """The statement was cancelled before it finished."""

@@ -1,0 +1,53 @@
+"""What every function of the callback mechanism needs from its environment, and the parts it makes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_clients import client
+from statements.data_api import RedshiftDataApi, RedshiftTarget
+from statements.errors import MissingConfiguration
+from statements.resuming import TaskResumer
+from statements.submitting import TaskSubmitter
+from statements.token_store import TokenStore
+
+
+def required(environment: Mapping[str, str], variable: str) -> str:
+    """The value of a variable that the template always sets; raises MissingConfiguration if it is empty or absent."""
+    value = environment.get(variable, "")
+    if not value:
+        raise MissingConfiguration(
+            f"environment variable {variable} is not set: deploy the function with the template."
+        )
+    return value
+
+
+@dataclass(frozen=True)
+class StatementSettings:
+    """Where tokens are kept, where statements run, and in which region (None: the stack's own)."""
+
+    meta_table: str
+    target: RedshiftTarget
+    region: str | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "StatementSettings":
+        """Read META_TABLE, REDSHIFT_REGION and the target's variables; raises MissingConfiguration."""
+        return cls(
+            meta_table=required(environment, "META_TABLE"),
+            target=RedshiftTarget.from_environment(environment),
+            region=environment.get("REDSHIFT_REGION") or None,
+        )
+
+    def resumer(self) -> TaskResumer:
+        """The one way to resume tasks."""
+        return TaskResumer(client("stepfunctions"), self._data_api(), self._tokens())
+
+    def submitter(self) -> TaskSubmitter:
+        """The one way to submit statements."""
+        return TaskSubmitter(self._data_api(), self._tokens(), self.resumer())
+
+    def _data_api(self) -> RedshiftDataApi:
+        return RedshiftDataApi(client("redshift-data", self.region), self.target)
+
+    def _tokens(self) -> TokenStore:
+        return TokenStore(client("dynamodb"), self.meta_table)

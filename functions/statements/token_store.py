@@ -1,0 +1,121 @@
+"""Task tokens by statement name, in DynamoDbTableMeta.
+
+A row is written before its statement is submitted, because the completion event can arrive before the call returns.
+"""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from statements.names import CallbackTask, StatementKind
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+# A callback can come as late as Redshift's longest query (24 h) plus EventBridge's and Lambda's retries (24 h + 6 h);
+# the rest is for looking things up afterwards.
+_KEPT_SECONDS = 14 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """One statement and the task that waits for it.
+
+    `attempts` counts how often a token was saved: above 1, the statement may have ended before this token came.
+    `resumed` tells whether the task that holds this very token has been told the outcome.
+    """
+
+    name: str
+    token: str
+    execution_arn: str
+    kind: StatementKind
+    attempts: int
+    statement_id: str | None
+    resumed: bool
+
+
+class TokenStore:
+    """The rows of DynamoDbTableMeta."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def save_token(self, name: str, kind: StatementKind, task: CallbackTask) -> TokenRow:
+        """Store the token that now waits for this statement and return the row.
+
+        A retried attempt replaces the token and finds the statement id of the attempt before. A token that was used
+        already (the same invocation run twice) stays used.
+        """
+        now = int(time.time())
+        answer = self._client.update_item(
+            TableName=self._table,
+            Key={"statementName": {"S": name}},
+            UpdateExpression="SET kind = :kind, executionArn = :execution, #state = :state, taskToken = :token, "
+            "#status = if_not_exists(#status, :submitting), createdAt = if_not_exists(createdAt, :now), "
+            "updatedAt = :now, expiresAt = :expires ADD attempts :one",
+            ExpressionAttributeNames={"#state": "state", "#status": "status"},
+            ExpressionAttributeValues={
+                ":kind": {"S": kind.name},
+                ":execution": {"S": task.execution_arn},
+                ":state": {"S": task.state_name},
+                ":token": {"S": task.token},
+                ":submitting": {"S": "SUBMITTING"},
+                ":now": {"N": str(now)},
+                ":expires": {"N": str(now + _KEPT_SECONDS)},
+                ":one": {"N": "1"},
+            },
+            ReturnValues="ALL_NEW",
+        )
+        return _row(answer["Attributes"])
+
+    def save_statement_id(self, name: str, statement_id: str) -> None:
+        """Note the id under which Redshift runs the statement, unless its event has come first and noted it already."""
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+            self._client.update_item(
+                TableName=self._table,
+                Key={"statementName": {"S": name}},
+                UpdateExpression="SET statementId = :id, #status = :submitted, updatedAt = :now",
+                ConditionExpression="attribute_not_exists(endedAt)",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":id": {"S": statement_id},
+                    ":submitted": {"S": "SUBMITTED"},
+                    ":now": {"N": str(int(time.time()))},
+                },
+            )
+
+    def find(self, name: str) -> TokenRow | None:
+        """The row of a statement name, or None if this stack never submitted it (or long ago)."""
+        answer = self._client.get_item(TableName=self._table, Key={"statementName": {"S": name}}, ConsistentRead=True)
+        return _row(answer["Item"]) if "Item" in answer else None
+
+    def mark_resumed(self, row: TokenRow, statement_id: str, status: str) -> None:
+        """Note how the statement ended and that the holder of this row's token has been told."""
+        self._client.update_item(
+            TableName=self._table,
+            Key={"statementName": {"S": row.name}},
+            UpdateExpression="SET statementId = :id, #status = :status, resumedToken = :token, "
+            "endedAt = :now, updatedAt = :now",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={
+                ":id": {"S": statement_id},
+                ":status": {"S": status},
+                ":token": {"S": row.token},
+                ":now": {"N": str(int(time.time()))},
+            },
+        )
+
+
+def _row(item: "dict[str, AttributeValueTypeDef]") -> TokenRow:
+    return TokenRow(
+        name=item["statementName"]["S"],
+        token=item["taskToken"]["S"],
+        execution_arn=item["executionArn"]["S"],
+        kind=StatementKind[item["kind"]["S"]],
+        attempts=int(item["attempts"]["N"]),
+        statement_id=item["statementId"]["S"] if "statementId" in item else None,
+        resumed=item.get("resumedToken", {}).get("S") == item["taskToken"]["S"],
+    )
