@@ -1,14 +1,26 @@
 """What MiniStack lacks or does otherwise than AWS, where that would hide a real path of this application.
 
-Each patch is the smallest that mends its gap. They reach into private functions, so `apply` refuses every
-version of MiniStack but the one they were written for.
+Each patch is the smallest that mends its gap; its docstring says what the gap is and how it is mended. They
+reach into private functions, so `apply` refuses every version of MiniStack but the one they were written for.
 """
 
 from __future__ import annotations
 
+import os
+import threading
+from contextvars import ContextVar
+from functools import wraps
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from ministack.core import lambda_runtime
+from ministack.services import lambda_svc, stepfunctions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MINISTACK_VERSION = "1.5.33"
+LAMBDAS_AT_ONCE = 4 * (os.cpu_count() or 1)
 
 
 class UnsupportedMiniStackError(Exception):
@@ -26,3 +38,166 @@ def apply() -> None:
             f"the local AWS needs MiniStack {MINISTACK_VERSION}, but {installed} is installed: run "
             f"`pip install 'ministack[full]=={MINISTACK_VERSION}'`, or check every patch here against {installed}"
         )
+    _report_what_a_handler_raised()
+    _unpack_each_layer_once()
+    _let_lambdas_wait_for_a_slot()
+    _fail_a_callback_task_whose_lambda_raises()
+    _give_each_attempt_its_own_task_token()
+    _follow_the_path_fields_of_a_map()
+    _know_the_redrive_count()
+
+
+def _around(module: Any, name: str) -> Callable[[Callable[..., Any]], None]:
+    """Replace `module.name` by a function that gets the original as its first argument."""
+    original = getattr(module, name)
+
+    def install(replacement: Callable[..., Any]) -> None:
+        @wraps(original)
+        def patched(*arguments: Any, **named: Any) -> Any:
+            return replacement(original, *arguments, **named)
+
+        setattr(module, name, patched)
+
+    return install
+
+
+def _report_what_a_handler_raised() -> None:
+    """Name an error by its class, so that `Retry` and `Catch` match it.
+
+    Gap: whatever a handler raises becomes `Runtime.HandlerError`, and its worker process is thrown away.
+    Mend: as Lambda does, the error carries the exception's class name and stack, and the worker lives on.
+    """
+    raised: ContextVar[dict[str, Any] | None] = ContextVar("raised", default=None)
+    before = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
+    after = (
+        '{"status": "ok", "raised": {"errorMessage": str(e), "errorType": type(e).__name__,'
+        ' "stackTrace": traceback.format_exc().splitlines()}}'
+    )
+    script = lambda_runtime._PYTHON_WORKER_SCRIPT
+    lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(before, after)
+
+    @_around(lambda_runtime.Worker, "invoke")
+    def invoke(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        result = original(*arguments, **named)
+        error = result.pop("raised", None)
+        raised.set(error)
+        if error is None:
+            return result
+        return result | {"status": "error", "error": error["errorMessage"], "trace": "\n".join(error["stackTrace"])}
+
+    @_around(lambda_svc, "_execute_function_warm")
+    def execute(original: Callable[..., Any], *arguments: Any) -> Any:
+        raised.set(None)
+        result = original(*arguments)
+        error = raised.get()
+        return result | {"body": error} if error is not None else result
+
+
+def _unpack_each_layer_once() -> None:
+    """Let all workers read one unpacked copy of a layer.
+
+    Gap: every worker process unpacks every layer of its function for itself (200 MB and some seconds each).
+    Mend: a layer version is unpacked once, in the cache that MiniStack keeps for its Docker workers, and handed
+    to the worker by the variable that MiniStack's own worker script reads its layers from.
+    """
+
+    @_around(lambda_runtime.Worker, "_spawn")
+    def spawn(original: Callable[..., Any], worker: Any) -> Any:
+        layers = worker.config.get("Layers")
+        if layers:
+            archives = [lambda_svc._resolve_layer_zip(layer) for layer in layers]
+            folders = [lambda_svc._docker_extracted_dir(archive, "layer") for archive in archives if archive]
+            variables = worker.config.get("Environment", {}).get("Variables", {})
+            variables = {**variables, "_LAMBDA_LAYERS_DIRS": os.pathsep.join(folders)}
+            worker.config = {**worker.config, "Layers": [], "Environment": {"Variables": variables}}
+        return original(worker)
+
+
+def _let_lambdas_wait_for_a_slot() -> None:
+    """Bound the number of Lambdas that run at once by the size of this machine.
+
+    Gap: each concurrent invocation starts a process of its own, as many as are asked for: 50 executions at once
+    are 50 Python interpreters importing the same libraries.
+    Mend: `LAMBDAS_AT_ONCE` run at a time and the others wait, which no caller can tell from a slow start. (None
+    of this application's functions invokes another and waits for it, which could then wait for ever.)
+    """
+    slots = threading.BoundedSemaphore(LAMBDAS_AT_ONCE)
+
+    @_around(lambda_svc, "_execute_function_warm")
+    def execute(original: Callable[..., Any], *arguments: Any) -> Any:
+        with slots:
+            return original(*arguments)
+
+
+def _fail_a_callback_task_whose_lambda_raises() -> None:
+    """End a `.waitForTaskToken` task at once when its Lambda fails.
+
+    Gap: the Lambda's error is swallowed and the task waits for a callback that never comes, until its timeout.
+    Mend: the error is sent to the task's own token, unless the Lambda had that answered before it failed.
+    """
+    awaited: ContextVar[str | None] = ContextVar("awaited", default=None)
+
+    @_around(stepfunctions, "_invoke_with_callback")
+    def wait(original: Callable[..., Any], resource: str, task_input: Any, token: str, state: Any) -> Any:
+        reset = awaited.set(token)
+        try:
+            return original(resource, task_input, token, state)
+        finally:
+            awaited.reset(reset)
+
+    @_around(stepfunctions, "_call_lambda")
+    def call(original: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return original(*arguments)
+        except stepfunctions._ExecutionError as error:
+            token = awaited.get()
+            if token is not None and not stepfunctions._task_tokens[token]["event"].is_set():
+                failure = {"taskToken": token, "error": error.error, "cause": error.cause}
+                stepfunctions._send_task_failure(failure)
+            raise
+
+
+def _give_each_attempt_its_own_task_token() -> None:
+    """Mint a new task token for each attempt of a callback task.
+
+    Gap: all attempts share the token of the first, so that a late answer to one ends another.
+    Mend: the token is replaced when the parameters of a further attempt are resolved.
+    """
+
+    @_around(stepfunctions, "_apply_parameters")
+    def parameters(original: Callable[..., Any], state: Any, data: Any, context: Any = None) -> Any:
+        if ".waitForTaskToken" in state.get("Resource", "") and context["State"]["RetryCount"] > 0:
+            context["Task"] = {"Token": stepfunctions.new_uuid()}
+        return original(state, data, context)
+
+
+def _follow_the_path_fields_of_a_map() -> None:
+    """Read a Distributed Map's bounds from its input where the state says so.
+
+    Gap: `MaxConcurrencyPath`, `ToleratedFailurePercentagePath` and `ToleratedFailureCountPath` are ignored, so
+    that up to 64 children run at once and the first failure is one too many.
+    Mend: they are resolved into the fields that MiniStack reads.
+    """
+    fields = ("MaxConcurrency", "ToleratedFailurePercentage", "ToleratedFailureCount")
+
+    @_around(stepfunctions, "_run_distributed_map")
+    def run(original: Callable[..., Any], state: Any, raw_input: Any, effective: Any, *rest: Any) -> Any:
+        context = rest[-1]
+        resolved = {
+            field: stepfunctions._resolve_path_or_ctx(state[f"{field}Path"], effective, context)
+            for field in fields
+            if f"{field}Path" in state
+        }
+        return original({**state, **resolved}, raw_input, effective, *rest)
+
+
+def _know_the_redrive_count() -> None:
+    """Answer `$$.Execution.RedriveCount`.
+
+    Gap: the context object lacks it, and a path that leads nowhere is null instead of an error.
+    Mend: it is 0, for MiniStack has no RedriveExecution.
+    """
+
+    @_around(stepfunctions, "_resolve_ctx_path")
+    def resolve(original: Callable[..., Any], path: str, context: Any) -> Any:
+        return 0 if path == "$$.Execution.RedriveCount" else original(path, context)

@@ -1,0 +1,201 @@
+"""Each patch of MiniStack: the gap as it comes, and the mend in the local AWS."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from local import ministack_patches
+from tests.local.launcher.emulator import Emulator, archive
+
+RAISING = """
+class SpnameNotAllowedError(Exception):
+    pass
+
+def handler(event, context):
+    raise SpnameNotAllowedError("no such procedure")
+"""
+
+
+def callback_task(function_arn: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {"FunctionName": function_arn, "Payload": {"token.$": "$$.Task.Token"}},
+        "TimeoutSeconds": 3,
+        "End": True,
+        **fields,
+    }
+
+
+def task(function_arn: str, **fields: Any) -> dict[str, Any]:
+    parameters = {"FunctionName": function_arn, "Payload.$": "$"}
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": parameters,
+        "End": True,
+        **fields,
+    }
+
+
+def test_a_callback_task_fails_at_once_when_its_lambda_raises(plain: Emulator, mended: Emulator) -> None:
+    def error_of(emulator: Emulator) -> str:
+        function = emulator.create_function("raises-in-callback", RAISING)
+        return str(emulator.execute("callback-raises", {"Wait": callback_task(function)})["error"])
+
+    assert error_of(plain) == "States.Timeout"
+    assert error_of(mended) == "SpnameNotAllowedError"
+
+
+def test_a_catch_matches_the_class_of_the_exception(plain: Emulator, mended: Emulator) -> None:
+    def status_of(emulator: Emulator) -> str:
+        function = emulator.create_function("raises", RAISING)
+        catch = [{"ErrorEquals": ["SpnameNotAllowedError"], "Next": "Caught"}]
+        states = {"Call": task(function, Catch=catch), "Caught": {"Type": "Succeed"}}
+        return str(emulator.execute("catch-by-class", states)["status"])
+
+    assert status_of(plain) == "FAILED"
+    assert status_of(mended) == "SUCCEEDED"
+
+
+def test_the_cause_is_the_error_as_lambda_reports_it(mended: Emulator) -> None:
+    function = mended.create_function("raises-for-cause", RAISING)
+
+    cause = json.loads(mended.execute("cause", {"Call": task(function)})["cause"])
+
+    assert cause["errorType"] == "SpnameNotAllowedError"
+    assert cause["errorMessage"] == "no such procedure"
+    assert 'raise SpnameNotAllowedError("no such procedure")' in "\n".join(cause["stackTrace"])
+
+
+def test_a_worker_lives_on_after_its_handler_raised(plain: Emulator, mended: Emulator) -> None:
+    source = """
+import os
+def handler(event, context):
+    if event.get("fail"):
+        raise ValueError(os.getpid())
+    return os.getpid()
+"""
+
+    def processes_of(emulator: Emulator) -> tuple[int, int]:
+        emulator.create_function("fails-then-works", source)
+        invoke = emulator.clients["lambda"].invoke
+        failed = invoke(FunctionName="fails-then-works", Payload='{"fail": true}')
+        worked = invoke(FunctionName="fails-then-works", Payload="{}")
+        return (
+            int(json.loads(failed["Payload"].read())["errorMessage"]),
+            int(worked["Payload"].read()),
+        )
+
+    failed, worked = processes_of(plain)
+    assert failed != worked
+    failed, worked = processes_of(mended)
+    assert failed == worked
+
+
+def test_each_attempt_of_a_callback_task_has_its_own_token(plain: Emulator, mended: Emulator) -> None:
+    source = """
+import boto3
+states = boto3.client("stepfunctions")
+tokens = []
+def handler(event, context):
+    tokens.append(event["token"])
+    if len(tokens) == 1:
+        states.send_task_failure(taskToken=event["token"], error="Busy")
+    else:
+        states.send_task_success(taskToken=event["token"], output=str(len(set(tokens))))
+"""
+
+    def tokens_of(emulator: Emulator) -> str:
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "states:*", "Resource": "*"}],
+        }
+        emulator.clients["iam"].put_role_policy(RoleName="any", PolicyName="states", PolicyDocument=json.dumps(policy))
+        function = emulator.create_function("fails-first", source, Timeout=30)
+        retry = [{"ErrorEquals": ["Busy"], "IntervalSeconds": 1, "MaxAttempts": 1}]
+        states = {"Wait": callback_task(function, Retry=retry, TimeoutSeconds=30)}
+        return str(emulator.execute("attempts", states)["output"])
+
+    assert tokens_of(plain) == "1"
+    assert tokens_of(mended) == "2"
+
+
+def test_a_distributed_map_follows_its_path_fields(plain: Emulator, mended: Emulator) -> None:
+    states = {
+        "Each": {
+            "Type": "Map",
+            "ItemsPath": "$.items",
+            "MaxConcurrencyPath": "$.at_once",
+            "ToleratedFailurePercentagePath": "$.percent",
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                "StartAt": "Odd?",
+                "States": {
+                    "Odd?": {
+                        "Type": "Choice",
+                        "Choices": [{"Variable": "$", "NumericEquals": 1, "Next": "Refuse"}],
+                        "Default": "Accept",
+                    },
+                    "Refuse": {"Type": "Fail", "Error": "Odd"},
+                    "Accept": {"Type": "Succeed"},
+                },
+            },
+            "End": True,
+        }
+    }
+
+    def outcome_of(emulator: Emulator) -> tuple[str, int]:
+        ended = emulator.execute("paths-of-map", states, {"items": [0, 1], "at_once": 7, "percent": 50})
+        states_client = emulator.clients["stepfunctions"]
+        run = states_client.list_map_runs(executionArn=ended["executionArn"])["mapRuns"][0]
+        described = states_client.describe_map_run(mapRunArn=run["mapRunArn"])
+        return ended["status"], described["maxConcurrency"]
+
+    assert outcome_of(plain) == ("FAILED", 0)
+    assert outcome_of(mended) == ("SUCCEEDED", 7)
+
+
+def test_the_redrive_count_is_known(plain: Emulator, mended: Emulator) -> None:
+    states = {
+        "Look": {
+            "Type": "Pass",
+            "Parameters": {"redrives.$": "$$.Execution.RedriveCount"},
+            "End": True,
+        }
+    }
+
+    assert json.loads(plain.execute("redrives", states)["output"]) == {"redrives": None}
+    assert json.loads(mended.execute("redrives", states)["output"]) == {"redrives": 0}
+
+
+def test_workers_share_one_unpacked_copy_of_a_layer(plain: Emulator, mended: Emulator) -> None:
+    source = """
+import layered
+def handler(event, context):
+    return layered.__file__
+"""
+
+    def folders_of(emulator: Emulator) -> set[str]:
+        layer = emulator.clients["lambda"].publish_layer_version(
+            LayerName="layered", Content={"ZipFile": archive({"python/layered.py": ""})}
+        )
+        folders = set()
+        for name in ("reads-layer-1", "reads-layer-2"):
+            emulator.create_function(name, source, Layers=[layer["LayerVersionArn"]])
+            answer = emulator.clients["lambda"].invoke(FunctionName=name, Payload="{}")
+            folders.add(json.loads(answer["Payload"].read()))
+        return folders
+
+    assert len(folders_of(plain)) == 2
+    assert len(folders_of(mended)) == 1
+
+
+def test_another_version_of_ministack_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ministack_patches, "version", lambda _package: "1.5.34")
+
+    with pytest.raises(ministack_patches.UnsupportedMiniStackError, match=r"needs MiniStack 1\.5\.33, but 1\.5\.34"):
+        ministack_patches.apply()
