@@ -1,0 +1,48 @@
+"""Rows of one piece that a later row with the same key replaces.
+
+Requests in flight beside each other have no order, so what the last writer would have won is settled before sending.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def superseded(keys: pa.Table) -> NDArray[np.bool_]:
+    """Return True for each row whose key occurs again in a later row.
+
+    `keys` holds the key columns alone, one or two, in the order of the rows. Keys are equal as DynamoDB sees them:
+    numbers by value, so 0.0 and -0.0 are one key, text and binary byte for byte. A row with a null or NaN in its key
+    has no key; it replaces nothing and isn't replaced.
+    """
+    codes = [_codes(column) for column in keys.columns]
+    with_key = np.flatnonzero(np.all([column >= 0 for column in codes], axis=0))
+    key = codes[0][with_key]
+    for column in codes[1:]:
+        pairs = key * (column.max(initial=0) + 1) + column[with_key]
+        key = _codes(pa.chunked_array([pairs]))
+    last_row = np.empty(key.max(initial=-1) + 1, dtype=np.int64)
+    # Of assignments to one place the last stays.
+    last_row[key] = with_key
+    replaced = np.zeros(keys.num_rows, dtype=np.bool_)
+    replaced[with_key] = last_row[key] != with_key
+    return replaced
+
+
+def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Number a column's distinct values from 0 and return each row's number, -1 where there is no value."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type):
+        zero = pa.scalar(0.0, column.type)
+        column = pc.add(pc.if_else(pc.is_nan(column), None, column), zero)
+    encoded = column.combine_chunks().dictionary_encode()
+    codes: NDArray[np.int64] = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy()
+    return codes

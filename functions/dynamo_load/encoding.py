@@ -1,0 +1,203 @@
+"""Rows of an unload turned into DynamoDB's JSON, whole columns at a time.
+
+A column's values become text by one pass of Arrow's kernels (`attributes`), one more joins the columns' texts into a
+single buffer of put requests, and the body of a request is then a slice of it: on the way of a good row there is no
+Python per row. Rows that DynamoDB can never accept are found by the same passes and cut out at the end, so they cost
+nothing where there are none, and never cost another row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dynamo_load.attributes import Attribute, attribute, plain_values
+from dynamo_load.errors import AmbiguousColumns, KeyTypeMismatch, MissingKeyColumn
+from dynamo_load.item_size import MAX_ITEM_BYTES, WRITE_UNIT_BYTES, EncodedColumn, item_bytes
+from dynamo_load.json_strings import text_and_offsets
+from dynamo_load.row_faults import RejectedRow, RowFaults
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["EncodedRows", "ItemEncoder", "ItemMapping", "KeyAttribute", "RejectedRow"]
+
+# DynamoDB Developer Guide, "Constraints in Amazon DynamoDB", partition keys and sort keys.
+_MAX_PARTITION_KEY_BYTES = 2048
+_MAX_SORT_KEY_BYTES = 1024
+
+_PUT_OPENING = '{"PutRequest":{"Item":{'
+_PUT_CLOSING = "}}},"
+
+
+@dataclass(frozen=True)
+class KeyAttribute:
+    """A key attribute of the target table, as DescribeTable names and types it."""
+
+    name: str
+    type: Literal["S", "N", "B"]
+
+
+@dataclass(frozen=True)
+class ItemMapping:
+    """What the target table asks of the rows beyond their own types.
+
+    A `ttl_attribute` that the rows don't have is no error: such items don't expire. `super_columns` hold JSON text.
+    """
+
+    partition_key: KeyAttribute
+    sort_key: KeyAttribute | None = None
+    ttl_attribute: str | None = None
+    super_columns: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """The accepted rows of a batch as request text, and the others as rejects.
+
+    Item i is `text[offsets[i]:offsets[i + 1]]` and reads `{"PutRequest":{"Item":{…}}},`; n items in a row without
+    their last byte are the inside of a JSON list. `rows[i]` is its index in the batch and `write_units[i]` what
+    writing it costs (its size in KiB by DynamoDB's rules, rounded up).
+    """
+
+    text: memoryview
+    offsets: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    write_units: NDArray[np.int64]
+    rejects: list[RejectedRow]
+
+
+class ItemEncoder:
+    """Encodes batches of one schema for one table.
+
+    Raises:
+        MissingKeyColumn: the rows lack a key column.
+        AmbiguousColumns: two columns' names are the same but for case.
+        KeyTypeMismatch: a key column's type isn't the one of the table's key.
+        UnsupportedColumnType: a column's type has no place in an item.
+        UnsupportedColumnName: a column's name can't be an attribute's.
+
+    """
+
+    def __init__(self, schema: pa.Schema, mapping: ItemMapping) -> None:
+        _check_names(schema)
+        keys = [key for key in (mapping.partition_key, mapping.sort_key) if key]
+        # The keys come first: every item has them, so that each further attribute can bring its own comma.
+        names = [key.name for key in keys]
+        names += [field.name for field in schema if field.name not in names and not pa.types.is_null(field.type)]
+        _check_keys_present(keys, schema)
+        self._schema = schema
+        self._attributes = [
+            attribute(
+                schema.field(name),
+                is_super=name in mapping.super_columns,
+                is_ttl=name == mapping.ttl_attribute,
+            )
+            for name in names
+        ]
+        _check_key_types(keys, self._attributes, schema)
+        self._key_limits = [_MAX_PARTITION_KEY_BYTES, _MAX_SORT_KEY_BYTES][: len(keys)]
+
+    def encode(self, rows: pa.RecordBatch) -> EncodedRows:
+        """Encode one batch, whose schema must be the encoder's."""
+        if not rows.schema.equals(self._schema):
+            raise ValueError("The batch's schema isn't the one this encoder was made for.")
+        faults = RowFaults()
+        columns = [_encoded(attribute, rows.column(attribute.name), faults) for attribute in self._attributes]
+        for column, limit in zip(columns, self._key_limits, strict=False):
+            _check_key(column, limit, faults)
+        items = _join(columns)
+        write_units = _write_units(columns, items, faults)
+        accepted = np.arange(len(rows), dtype=np.int64)
+        if faults:
+            accepted = faults.accepted(len(rows))
+            items = items.take(pa.array(accepted))
+            write_units = write_units[accepted]
+        text, offsets = text_and_offsets(items)
+        return EncodedRows(text.data, offsets, accepted, write_units, faults.rejected)
+
+
+def _check_names(schema: pa.Schema) -> None:
+    spellings = Counter(name.lower() for name in schema.names)
+    clashing = [name for name in schema.names if spellings[name.lower()] > 1]
+    if clashing:
+        raise AmbiguousColumns(
+            f"Columns {', '.join(map(repr, clashing))} have one name but for case: give them aliases in the query."
+        )
+
+
+def _check_keys_present(keys: list[KeyAttribute], schema: pa.Schema) -> None:
+    for key in keys:
+        if key.name not in schema.names:
+            raise MissingKeyColumn(
+                f"The table's key attribute {key.name!r} isn't among the columns {', '.join(map(repr, schema.names))}: "
+                "select it, with exactly this name, case included."
+            )
+
+
+def _check_key_types(keys: list[KeyAttribute], attributes: list[Attribute], schema: pa.Schema) -> None:
+    for key, column in zip(keys, attributes, strict=False):
+        if column.kind.data_type != key.type:
+            raise KeyTypeMismatch(
+                f"The table's key attribute {key.name!r} is {key.type}, but the column's type "
+                f"{schema.field(key.name).type} is written as {column.kind.data_type}: cast it in the query."
+            )
+
+
+def _encoded(column: Attribute, values: pa.Array, faults: RowFaults) -> EncodedColumn:
+    plain = plain_values(values)
+    return EncodedColumn(column, plain, column.kind.text(plain, faults))
+
+
+def _check_key(key: EncodedColumn, limit: int, faults: RowFaults) -> None:
+    """Reject the rows whose key is missing, empty or too long; a number can't be either of the last two."""
+    name = key.attribute.name
+    if key.values.null_count:
+        missing = np.flatnonzero(key.values.is_null().to_numpy(zero_copy_only=False))
+        faults.add(missing, "key_missing", f"key attribute {name!r} is null")
+    if key.attribute.kind.data_type == "N":
+        return
+    lengths = key.attribute.kind.sizes(key.values, key.text, np.arange(len(key.values)))
+    if len(lengths) and (lengths.min() == 0 or lengths.max() > limit):
+        faults.add(np.flatnonzero(lengths == 0), "key_empty", f"key attribute {name!r} is empty")
+        faults.add(np.flatnonzero(lengths > limit), "key_too_long", f"key attribute {name!r} has over {limit} bytes")
+
+
+def _join(columns: list[EncodedColumn]) -> pa.Array:
+    """Return each row's put request. A column that has nulls in this batch brings its attributes ready-made."""
+    parts: list[pa.Array | str] = []
+    pending = _PUT_OPENING
+    for position, column in enumerate(columns):
+        opening = ("," if position else "") + column.attribute.opening
+        if column.text.null_count:
+            parts += [pending, _concatenate([opening, column.text, column.attribute.closing], nulls="emit_null")]
+            pending = ""
+        else:
+            parts += [pending + opening, column.text]
+            pending = column.attribute.closing
+    return _concatenate([*parts, pending + _PUT_CLOSING], nulls="skip")
+
+
+def _concatenate(parts: list[pa.Array | str], *, nulls: Literal["emit_null", "skip"]) -> pa.Array:
+    """Join texts row by row; a `str` is the same in every row."""
+    operands = [pa.scalar(part, pa.large_string()) if isinstance(part, str) else part for part in parts if len(part)]
+    return pc.binary_join_element_wise(*operands, pa.scalar("", pa.large_string()), null_handling=nulls)
+
+
+def _write_units(columns: list[EncodedColumn], items: pa.Array, faults: RowFaults) -> NDArray[np.int64]:
+    """Return each item's write units, and reject the items that are too large.
+
+    An item is never larger than its JSON, so only the items whose JSON is over one write unit are measured.
+    """
+    write_units = np.ones(len(items), dtype=np.int64)
+    uncertain = np.flatnonzero(pc.binary_length(items).to_numpy() > WRITE_UNIT_BYTES)
+    if uncertain.size:
+        sizes = item_bytes(columns, uncertain)
+        write_units[uncertain] = -(-sizes // WRITE_UNIT_BYTES)
+        faults.add(uncertain[sizes > MAX_ITEM_BYTES], "item_too_large", f"item is over {MAX_ITEM_BYTES} bytes")
+    return write_units
