@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errors import PipelineError
+from errors import PipelineError, TransientError
 
 
 class MissingKeyColumn(PipelineError):
@@ -23,3 +23,26 @@ class UnsupportedColumnType(PipelineError):
 
 class UnsupportedColumnName(PipelineError):
     """A column's name can't be the name of a DynamoDB attribute."""
+
+
+class DynamoDbRefused(PipelineError):
+    """DynamoDB will never accept a request: no such table, access denied, an invalid item.
+
+    The message is DynamoDB's own, without the contents of rows.
+    """
+
+
+class EndpointNotTrusted(PipelineError):
+    """The TLS certificate of DynamoDB's endpoint could not be verified."""
+
+
+class CredentialsUnavailable(TransientError):
+    """There are no AWS credentials that DynamoDB accepts; a new run gets new ones from its role."""
+
+
+class WritesStalled(TransientError):
+    """Not one batch could be written before the deadline, though some were sent."""
+
+
+class BudgetUnavailable(TransientError):
+    """The counters of the write budget, which all loaders share, could not be updated."""
