@@ -29,7 +29,7 @@ from local import ministack_patches
 try:
     from local.redshift.engine import Engine
     from local.redshift.service import register
-except ModuleNotFoundError:
+except ImportError:
     Engine = None
 
 GRACE_SECONDS = 0.5  # for requests under way when the process is told to stop
