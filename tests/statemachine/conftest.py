@@ -1,0 +1,64 @@
+"""State machines made from the very ASL files of `statemachine/`."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import boto3
+import pytest
+import yaml
+from moto import mock_aws
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import mock_eval_utils
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.mocking.mock_config import MockTestCase
+
+from tests.statemachine.interpreter import REGION, Machine, Scripts
+
+DEFINITIONS = Path(__file__).parents[2] / "statemachine"
+
+
+def _error_name(name: str) -> ErrorName:
+    # The interpreter's scripted mode takes custom names only; a timeout is a scripted result like any other.
+    return StatesErrorName.from_name(name) if name.startswith("States.") else CustomErrorName(name)
+
+
+@pytest.fixture
+def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
+    """Make a state machine from the name of its ASL file and the substitutions that its template gives it."""
+    for variable, value in {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(mock_eval_utils, "CustomErrorName", _error_name)
+    waits: list[float] = []
+    monkeypatch.setattr(f"{retrier_decl.__name__}.time.sleep", waits.append)
+    scripts = Scripts({})
+    # moto has the interpreter's scripted mode, but no way in from outside.
+    worker = partial(ExecutionWorker, mock_test_case=cast("MockTestCase", scripts))
+    monkeypatch.setattr("moto.stepfunctions.parser.backend.execution.ExecutionWorker", worker)
+
+    def make(name: str, **substitutions: str | int) -> Machine:
+        text = (DEFINITIONS / f"{name}.asl.yaml").read_text()
+        topic = boto3.client("sns", REGION).create_topic(Name="failures")["TopicArn"]
+        sqs = boto3.client("sqs", REGION)
+        queue = sqs.create_queue(QueueName="mails")["QueueUrl"]
+        queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        boto3.client("sns", REGION).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+        known = {"Partition": "aws", "NotificationTopicArn": topic, "ConsoleUrl": "https://console/", **substitutions}
+        definition = yaml.safe_load(re.sub(r"\$\{(\w+)\}", lambda match: str(known[match[1]]), text))
+        arn = boto3.client("stepfunctions", REGION).create_state_machine(
+            name=name, definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/machine"
+        )["stateMachineArn"]
+        return Machine(arn, scripts, waits)
+
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+        yield make

@@ -1,0 +1,141 @@
+"""Runs state machines through moto's interpreter, with scripted results for their tasks."""
+
+import json
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from moto.stepfunctions.parser.mocking.mock_config import MockedResponseReturn, MockedResponseThrow
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef, HistoryEventTypeDef
+
+REGION = "us-east-1"
+
+Result = MockedResponseReturn | MockedResponseThrow
+
+
+def returns(payload: Any) -> Result:
+    """A task that succeeds; a Lambda's own result goes under `Payload`, unless the task waits for a token."""
+    return MockedResponseReturn(0, 0, payload)
+
+
+def throws(error: str, cause: str = "because") -> Result:
+    """A task attempt that fails."""
+    return MockedResponseThrow(0, 0, error, cause)
+
+
+class _Script(Sequence[Result]):
+    """Results of a state in the order of its attempts, over retries and visits alike; the last one stays."""
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        self._results = list(results)
+
+    def __len__(self) -> int:
+        return 1_000_000  # the interpreter asks for one result per retry count
+
+    def __getitem__(self, _attempt: Any) -> Any:
+        return self._results.pop(0) if len(self._results) > 1 else self._results[0]
+
+
+@dataclass
+class Scripts:
+    """What moto's interpreter takes for a mock test case: the scripted results by state name."""
+
+    state_mocked_responses: "dict[str, StateScript]"
+
+
+@dataclass
+class StateScript:
+    """What moto's interpreter takes for the results of one state."""
+
+    mocked_responses: _Script
+
+
+@dataclass
+class Run:
+    """One finished execution."""
+
+    execution: "DescribeExecutionOutputTypeDef"
+    history: "list[HistoryEventTypeDef]"
+    waits: list[float] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        return self.execution["status"]
+
+    @property
+    def output(self) -> Any:
+        return json.loads(self.execution["output"])
+
+    @property
+    def error(self) -> str:
+        return self.execution["error"]
+
+    @property
+    def cause(self) -> str:
+        return self.execution["cause"]
+
+    @property
+    def states(self) -> list[str]:
+        """The names of the states entered, in order."""
+        return [
+            event["stateEnteredEventDetails"]["name"] for event in self.history if "stateEnteredEventDetails" in event
+        ]
+
+    @property
+    def attempts(self) -> Counter[str]:
+        """How often a task of each state was tried."""
+        counts: Counter[str] = Counter()
+        state = ""
+        for event in self.history:
+            if "stateEnteredEventDetails" in event:
+                state = event["stateEnteredEventDetails"]["name"]
+            elif event["type"] == "TaskScheduled":
+                counts[state] += 1
+        return counts
+
+    def parameters(self, resource: str) -> list[Any]:
+        """The parameters of each task that was sent to a service, such as "lambda" or "sns"."""
+        return [
+            json.loads(event["taskScheduledEventDetails"]["parameters"])
+            for event in self.history
+            if event["type"] == "TaskScheduled" and event["taskScheduledEventDetails"]["resourceType"] == resource
+        ]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A state machine made from its ASL file."""
+
+    arn: str
+    scripts: Scripts
+    waits: list[float]
+
+    def run(self, payload: Any, results: Mapping[str, Sequence[Result]]) -> Run:
+        """Execute with an input and scripted results by state name; states without a script call moto's services."""
+        self.scripts.state_mocked_responses = {name: StateScript(_Script(script)) for name, script in results.items()}
+        self.waits.clear()
+        steps = boto3.client("stepfunctions", REGION)
+        arn = steps.start_execution(stateMachineArn=self.arn, name=str(uuid.uuid4()), input=json.dumps(payload))[
+            "executionArn"
+        ]
+        deadline = time.monotonic() + 60
+        while (execution := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{arn} has not ended after a minute")
+            threading.Event().wait(0.02)  # time.sleep is taken: it records the waits of retries
+        history = steps.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        return Run(execution, history, list(self.waits))
+
+    def mails(self) -> list[dict[str, str]]:
+        """What was published to the failure topic: `Subject` and `Message`."""
+        sqs = boto3.client("sqs", REGION)
+        queue = sqs.get_queue_url(QueueName="mails")["QueueUrl"]
+        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(message["Body"]) for message in messages]
