@@ -27,9 +27,10 @@ from ministack.core import lambda_runtime
 from local import ministack_patches
 
 try:
+    from local.redshift import service
     from local.redshift.engine import Engine
-    from local.redshift.service import register
-except ImportError:
+except ImportError as missing:
+    print(missing, file=sys.stderr)
     Engine = None
 
 GRACE_SECONDS = 0.5  # for requests under way when the process is told to stop
@@ -61,9 +62,10 @@ def _run(listen: int, directory: Path) -> None:
     engine = Engine(directory / "redshift")
     engine.start()
     try:
-        register(engine, os.environ["AWS_ENDPOINT_URL"])
+        service.register(engine, os.environ["AWS_ENDPOINT_URL"])
         asyncio.new_event_loop().run_until_complete(_serve(listen))
     finally:
+        service.shutdown()
         engine.stop()
 
 

@@ -192,12 +192,12 @@ def _follow_the_path_fields_of_a_map() -> None:
 
 
 def _know_the_redrive_count() -> None:
-    """Answer `$$.Execution.RedriveCount`.
+    """Give the context object its `$$.Execution.RedriveCount`.
 
-    Gap: the context object lacks it, and a path that leads nowhere is null instead of an error.
+    Gap: it is missing, and a path that leads nowhere is null instead of an error.
     Mend: it is 0, for MiniStack has no RedriveExecution.
     """
 
     @_around(stepfunctions, "_resolve_ctx_path")
     def resolve(original: Callable[..., Any], path: str, context: Any) -> Any:
-        return 0 if path == "$$.Execution.RedriveCount" else original(path, context)
+        return original(path, {**context, "Execution": {**context["Execution"], "RedriveCount": 0}})

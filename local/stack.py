@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +12,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,7 +22,6 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     from mypy_boto3_cloudformation import CloudFormationClient
 
@@ -76,46 +76,28 @@ class LocalAws:
     secret_arn: str
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._running = ExitStack()
         self._session = botocore.session.Session(session_vars=_SESSION_VARIABLES)
         self._session.set_credentials("test", "test")
 
     def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start the process, wait until it answers, and put the secret and the artifacts bucket there.
+        """Start it, wait until it answers, and put the secret and the artifacts bucket there.
 
         Raises `LocalAwsDidNotStartError`: The process ended, or didn't answer within `START_SECONDS`.
         """
-        self.directory = Path(tempfile.mkdtemp(prefix="local-aws-"))
-        self._process = process = self._start_process()
-        try:
+        with ExitStack() as running:
+            folder = tempfile.TemporaryDirectory(prefix="local-aws-", ignore_cleanup_errors=True)
+            self.directory = Path(running.enter_context(folder))
+            process = self._start_process()
+            running.callback(_stop, process)
             self._wait_until_ready(process)
             self._furnish_account()
-        except BaseException:
-            self.stop()
-            raise
+            self._running = running.pop_all()
+        return self
 
-    def stop(self) -> None:
-        """Stop the process and remove its files. Does nothing when it isn't running."""
-        process, self._process = self._process, None
-        if process is not None:
-            try:
-                process.communicate(timeout=STOP_SECONDS)  # closes its standard input, which tells it to stop
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            shutil.rmtree(self.directory, ignore_errors=True)
+    def __exit__(self, *_error: object) -> None:
+        """Stop it and remove its files."""
+        self._running.close()
 
     def client(self, service: str) -> Any:
         """Return a client of `service` with the rights of the account's root user."""
@@ -132,7 +114,7 @@ class LocalAws:
 
     def _start_process(self) -> subprocess.Popen[bytes]:
         temporary = self.directory / "tmp"
-        temporary.mkdir()
+        temporary.mkdir(mode=0o700)
         with socket.socket() as listener, (self.directory / "aws.log").open("wb") as log:
             # Bound here and handed over: no other process can take the port in between.
             listener.bind(("127.0.0.1", 0))
@@ -165,6 +147,7 @@ class LocalAws:
         return inherited | self.environment | {
             "HOME": str(self.directory),
             "TMPDIR": str(temporary),
+            "XDG_RUNTIME_DIR": str(temporary),
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
             "AUTH": "true",
@@ -197,6 +180,14 @@ class LocalAws:
         self.secret_arn = answer["ARN"]
 
 
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.communicate(timeout=STOP_SECONDS)  # closes its standard input, which tells it to stop
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def local_parameters(aws: LocalAws) -> dict[str, str]:
     """Return the stack's parameters for the local AWS: its cluster, its database, its secret."""
     return {
@@ -219,11 +210,12 @@ def deploy(
     """Build and deploy the template with `sam build` and `sam deploy`; return the stack's outputs.
 
     `parameters` are added to `local_parameters`. `report` is called with a line for each step. Builds into
-    `.aws-sam/local` beside the template, so that a developer's own `sam build` stays as it is.
+    `.aws-sam/local` beside the template, so that a developer's own `sam build` stays as it is; what was built
+    before and hasn't changed is taken from there.
 
     Raises `SamCommandFailedError`: `sam` ended with an error, which is in the message.
     """
-    build_directory = template.parent / ".aws-sam" / "local"
+    build_directory = template.parent / ".aws-sam" / "local" / str(sys.implementation.cache_tag)
     build_directory.mkdir(parents=True, exist_ok=True)
     overrides = [f'{name}="{value}"' for name, value in {**local_parameters(aws), **(parameters or {})}.items()]
     with (build_directory / "lock").open("w") as lock:
@@ -235,6 +227,7 @@ def deploy(
              "--build-dir", str(build_directory / "build"), "--cache-dir", str(build_directory / "cache")],
             aws, directory=template.parent,
         )  # fmt: skip
+        _zip_layers(build_directory / "build")
         fcntl.flock(lock, fcntl.LOCK_SH)
         report(f"sam deploy --stack-name {stack_name}")
         _sam(
@@ -276,13 +269,32 @@ def stack_outputs(aws: LocalAws, stack_name: str = STACK_NAME) -> dict[str, str]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
+def _zip_layers(build: Path) -> None:
+    """Zip the built layers with little compression and let the built template name the archives.
+
+    `sam deploy` would zip the folders itself, for 10 seconds each time: compression that a bucket on the same
+    machine isn't worth.
+    """
+    template = build / "template.yaml"
+    text = template.read_text()
+    for layer in [entry for entry in build.iterdir() if entry.is_dir()]:
+        with zipfile.ZipFile(build / f"{layer.name}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for path in sorted(layer.rglob("*")):
+                archive.write(path, path.relative_to(layer))
+        text = text.replace(f"ContentUri: {layer.name}\n", f"ContentUri: {layer.name}.zip\n")
+    template.write_text(text)
+
+
 def _sam(arguments: list[str], aws: LocalAws, *, directory: Path) -> None:
     """Run `sam` against the local AWS and nothing else: no profile, no telemetry, no saved answers."""
     with tempfile.TemporaryDirectory(prefix="local-sam-") as home:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= aws.environment | {
             "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_POLL_DELAY": "0.2",
+            # Lambda workers run on this interpreter, so the layers are built by it and for it.
             "LAYER_PLATFORM": "host",
+            "PYTHON": sys.executable,
             "AWS_CONFIG_FILE": f"{home}/config",
             "AWS_SHARED_CREDENTIALS_FILE": f"{home}/credentials",
         }
