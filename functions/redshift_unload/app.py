@@ -1,0 +1,62 @@
+"""RedshiftUnloadFunction: submits the UNLOAD of a load for a task that waits for its token."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from aws_clients import client
+from statements.data_api import Statement
+from statements.inputs import parse_input
+from statements.names import CallbackTask, StatementKind, statement_name
+from statements.settings import StatementSettings, required
+from telemetry import logger, metrics, record_submission, tracer
+from unload.destination import Target, bucket_uses_kms, check_target
+from unload.locations import unload_prefix
+from unload.query import requested_query
+from unload.request import LoadRequest
+from unload.statement import UnloadOptions, unload_statement
+
+
+@dataclass(frozen=True)
+class Settings:
+    """This function's environment; `query` is what an input without one unloads, and may be empty."""
+
+    statements: StatementSettings
+    bucket: str
+    target: Target
+    options: UnloadOptions
+    query: str
+
+
+@cache
+def _settings() -> Settings:
+    return Settings(
+        statements=StatementSettings.from_environment(os.environ),
+        bucket=required(os.environ, "DATA_BUCKET"),
+        target=Target.from_environment(os.environ),
+        options=UnloadOptions.from_environment(os.environ),
+        query=os.environ.get("UNLOAD_QUERY", ""),
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: LambdaContext) -> None:
+    """Submit the UNLOAD that the execution's input asks for; the outcome comes through the task token."""
+    settings = _settings()
+    task = CallbackTask.from_event(event)
+    logger.append_keys(execution_arn=task.execution_arn)
+    failure = settings.statements.submitter().submit(task, lambda: _unload(event["execution"]["Input"], task, settings))
+    record_submission(failure)
+
+
+def _unload(execution_input: Any, task: CallbackTask, settings: Settings) -> Statement:
+    query = requested_query(parse_input(LoadRequest, execution_input), settings.query)
+    with_kms = bucket_uses_kms(client("s3"), settings.bucket)
+    check_target(client("dynamodb"), settings.target)
+    prefix = unload_prefix(task.execution_arn, statement_name(StatementKind.UNLOAD, task))
+    return unload_statement(query, f"s3://{settings.bucket}/{prefix}", settings.options, encrypt_with_kms=with_kms)

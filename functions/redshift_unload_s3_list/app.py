@@ -1,0 +1,73 @@
+"""RedshiftUnloadS3ListFunction: lists what was unloaded, proves it complete and fitting, and plans the load."""
+
+import os
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from aws_clients import client
+from statements.inputs import parse_input
+from statements.settings import required
+from telemetry import logger, metrics, tracer
+from unload.destination import Target
+from unload.estimate import WritePrice, estimate
+from unload.listing import find_unloaded
+from unload.locations import unload_prefix
+from unload.plan import plan_load
+from unload.request import LoadLimits, LoadRequest
+from unload.rows import check_columns, item_mapping, sample
+from unload.storage import passing_failures_named
+
+
+@dataclass(frozen=True)
+class Settings:
+    """This function's environment; `ttl_attribute` None: items don't expire."""
+
+    bucket: str
+    target: Target
+    ttl_attribute: str | None
+    limits: LoadLimits
+    price: WritePrice
+
+
+@cache
+def _settings() -> Settings:
+    return Settings(
+        bucket=required(os.environ, "DATA_BUCKET"),
+        target=Target.from_environment(os.environ),
+        ttl_attribute=os.environ.get("TTL_ATTRIBUTE") or None,
+        limits=LoadLimits.from_environment(os.environ),
+        price=WritePrice.from_environment(os.environ),
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Return the plan of a load, or of a dry run the report: `{"dry_run", "plan", "report"}`, the absent one null."""
+    execution_arn = event["execution"]["Id"]
+    logger.append_keys(execution_arn=execution_arn)
+    request = parse_input(LoadRequest, event["execution"]["Input"])
+    with passing_failures_named():
+        return _listed(request, execution_arn, event["unload"]["statement_name"], _settings())
+
+
+def _listed(request: LoadRequest, execution_arn: str, statement_name: str, settings: Settings) -> dict[str, Any]:
+    s3, bucket, limits = client("s3"), settings.bucket, settings.limits.overridden_by(request)
+    manifest = find_unloaded(s3, bucket, unload_prefix(execution_arn, statement_name))
+    logger.info("unload listed", files=len(manifest.files), rows=manifest.rows, bytes=manifest.bytes)
+    mapping = item_mapping(settings.target, settings.ttl_attribute, manifest)
+    check_columns(s3, bucket, manifest, mapping)
+    if request.dry_run:
+        report = estimate(
+            manifest,
+            sample(s3, bucket, manifest, mapping),
+            max_write_units_per_second=limits.max_write_units_per_second,
+            price=settings.price,
+        )
+        return {"dry_run": True, "plan": None, "report": asdict(report)}
+    plan = plan_load(s3, bucket, manifest, execution_arn=execution_arn, table=settings.target.table, limits=limits)
+    return {"dry_run": False, "plan": asdict(plan), "report": None}

@@ -1,0 +1,35 @@
+"""What can go wrong between an execution's input and the loaders' work. The class names reach the state machine."""
+
+from errors import PipelineError, TransientError
+
+
+class InvalidQuery(PipelineError):
+    """The query is not exactly one complete SELECT or WITH, or is too long for the Data API."""
+
+
+class BucketNotFound(PipelineError):
+    """The data bucket does not exist."""
+
+
+class BucketRefused(PipelineError):
+    """The data bucket exists, but this function may not look at it."""
+
+
+class TargetTableNotFound(PipelineError):
+    """The target table does not exist."""
+
+
+class TargetKeyMismatch(PipelineError):
+    """The target table's key is not the one that the stack is configured for."""
+
+
+class InvalidManifest(PipelineError):
+    """The manifest that UNLOAD wrote can't be read as one."""
+
+
+class ManifestMismatch(PipelineError):
+    """The unloaded files are not those that the manifest lists: missing, foreign, of another size or row count."""
+
+
+class StorageUnavailable(TransientError):
+    """S3 or DynamoDB kept failing or throttling through the SDK's own retries."""

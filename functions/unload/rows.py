@@ -1,0 +1,44 @@
+"""A look into the unloaded files before the load: whether their columns fit the target, and what a few rows cost."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dynamo_load.encoding import EncodedRows, ItemEncoder, ItemMapping, KeyAttribute
+from dynamo_load.reading import Piece, PieceReader, Slice
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from unload.destination import Target
+    from unload.manifest import Manifest, UnloadedFile
+
+_SAMPLED_FILES = 8
+
+
+def item_mapping(target: "Target", ttl_attribute: str | None, manifest: "Manifest") -> ItemMapping:
+    """How rows of this unload become items of the target."""
+    partition_key, *sort_key = (KeyAttribute(name, kind) for name, kind in target.key)
+    return ItemMapping(
+        partition_key=partition_key,
+        sort_key=sort_key[0] if sort_key else None,
+        ttl_attribute=ttl_attribute,
+        super_columns=frozenset(manifest.super_columns),
+    )
+
+
+def check_columns(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: ItemMapping) -> None:
+    """Raise what ItemEncoder or PieceReader raises if the first file's columns don't fit the target."""
+    for file in manifest.files[:1]:
+        ItemEncoder(_reader(s3, bucket, file).schema, mapping)
+
+
+def sample(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: ItemMapping) -> Iterator[EncodedRows]:
+    """The first rows of a few files that are spread over all, encoded as a loader encodes them."""
+    files = [file for file in manifest.files if file.rows]
+    for file in files[:: -(-len(files) // _SAMPLED_FILES) or 1]:
+        reader = _reader(s3, bucket, file)
+        yield ItemEncoder(reader.schema, mapping).encode(next(reader.chunks(0)).rows)
+
+
+def _reader(s3: "S3Client", bucket: str, file: "UnloadedFile") -> PieceReader:
+    return PieceReader(s3, bucket, Piece(file.key, file.rows, (Slice(file.key, None, file.rows),)))

@@ -1,0 +1,99 @@
+"""The work of one load cut into pieces of about equal rows, each the input of one loader.
+
+A file with more rows than a piece is shared out by row groups, small files are put together; the order of rows stays.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from math import ceil
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from dynamo_load.reading import Piece, Slice
+from unload.manifest import UnloadedFile
+
+# A piece shorter than this isn't worth a loader's start; a longer one than this costs too much to do again.
+_FEWEST_ROWS = 25_000
+_MOST_ROWS = 250_000
+# Several pieces per loader let quick loaders take work from slow ones.
+_PIECES_PER_LOADER = 4
+
+# A child's input is limited to 256 KiB, the load plan included ("Service quotas", Step Functions developer guide).
+_MOST_SLICES = 200
+_MOST_PIECE_BYTES = 100_000
+_MOST_ROW_GROUP_BYTES = 50_000
+
+
+def rows_per_piece(rows: int, loaders: int) -> int:
+    """How many rows a piece should have, so that `loaders` at once share `rows` rows evenly."""
+    return min(_MOST_ROWS, max(_FEWEST_ROWS, ceil(rows / (loaders * _PIECES_PER_LOADER))))
+
+
+def cut(
+    files: Iterable[UnloadedFile], most_rows: int, row_groups: Callable[[UnloadedFile], Sequence[int]]
+) -> list[Piece]:
+    """Cut the rows of all files into pieces of at most `most_rows` rows, or a single larger row group.
+
+    `row_groups` gives the rows of each row group of a file; it is asked for files of more than `most_rows` rows only.
+    """
+    slices = [part for file in files if file.rows for part in _slices(file, most_rows, row_groups)]
+    together = _joined(slices, _json_size, most_rows=most_rows, most_bytes=_MOST_PIECE_BYTES, most_parts=_MOST_SLICES)
+    return [
+        Piece(f"{number:05d}", sum(part.rows for part in parts), tuple(parts)) for number, parts in enumerate(together)
+    ]
+
+
+def as_json(pieces: Iterable[Piece]) -> bytes:
+    """The pieces as the JSON array that the Distributed Map reads; `Piece.from_json` reads one of its items."""
+    return json.dumps([_item(piece) for piece in pieces]).encode()
+
+
+class _RowGroup(NamedTuple):
+    number: int
+    rows: int
+
+
+def _slices(file: UnloadedFile, most_rows: int, row_groups: Callable[[UnloadedFile], Sequence[int]]) -> Iterator[Slice]:
+    if file.rows <= most_rows:
+        yield Slice(file.key, None, file.rows)
+        return
+    groups = [_RowGroup(number, rows) for number, rows in enumerate(row_groups(file)) if rows]
+    even = ceil(file.rows / ceil(file.rows / most_rows))
+    for part in _joined(groups, _json_size, most_rows=even, most_bytes=_MOST_ROW_GROUP_BYTES, most_parts=len(groups)):
+        yield Slice(file.key, tuple(group.number for group in part), sum(group.rows for group in part))
+
+
+class _Part(Protocol):
+    @property
+    def rows(self) -> int: ...
+
+
+_P = TypeVar("_P", bound=_Part)
+
+
+def _joined(
+    parts: Iterable[_P], size: Callable[[_P], int], *, most_rows: int, most_bytes: int, most_parts: int
+) -> Iterator[list[_P]]:
+    """Put neighbours together while they stay within the limits; a part beyond them stands alone."""
+    together: list[_P] = []
+    rows = bytes_ = 0
+    for part in parts:
+        part_bytes = size(part)
+        if together and (
+            rows + part.rows > most_rows or bytes_ + part_bytes > most_bytes or len(together) == most_parts
+        ):
+            yield together
+            together, rows, bytes_ = [], 0, 0
+        together.append(part)
+        rows += part.rows
+        bytes_ += part_bytes
+    if together:
+        yield together
+
+
+def _item(piece: Piece) -> dict[str, Any]:
+    return {"piece": piece.name, "rows": piece.rows, "slices": [asdict(part) for part in piece.slices]}
+
+
+def _json_size(part: Slice | _RowGroup) -> int:
+    return len(json.dumps(asdict(part))) + 2 if isinstance(part, Slice) else len(f"{part.number}, ")
