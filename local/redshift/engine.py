@@ -27,6 +27,7 @@ standard_conforming_strings = off
 escape_string_warning = off
 backslash_quote = on
 search_path = '"$user", public, redshift, pg_catalog'
+plpgsql.variable_conflict = 'use_variable'
 max_connections = 200
 shared_buffers = 64MB
 fsync = off

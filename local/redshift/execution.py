@@ -9,6 +9,7 @@ import psycopg
 from psycopg.types.string import TextLoader
 
 from local.redshift import dialect, lexer
+from local.redshift.expressions import NotImitated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,26 +67,23 @@ def run(
     """
     try:
         texts = lexer.statements(sql)
-    except lexer.UnterminatedToken as error:
-        raise SqlFailed(f"ERROR: {error}") from error
-    if len(texts) != 1:
-        raise SqlFailed(_MULTIPLE if texts else "ERROR: the SQL text holds no statement")
-    try:
+        if len(texts) != 1:
+            raise SqlFailed(_MULTIPLE if texts else "ERROR: the SQL text holds no statement")
         return _run(connection, texts[0], parameters, storage)
     except psycopg.Error as error:
         _raise_as_redshift(error)
-    except dialect.NotImitated as error:
+    except (NotImitated, lexer.UnterminatedToken) as error:
         raise SqlFailed(f"ERROR: {error}") from error
 
 
 def _run(
-    connection: psycopg.Connection[Any], statement: str, parameters: Mapping[str, str], storage: Storage
+    connection: psycopg.Connection[Any], statement: str, parameters: Mapping[str, str], storage: Storage  # noqa: ARG001
 ) -> StatementResult:
     text, values = _bind(statement, parameters)
     with psycopg.RawCursor(connection) as cursor:
         for type_name in _TYPES.keys() - _PYTHON_TYPES:
             cursor.adapters.register_loader(type_name, TextLoader)
-        cursor.execute(dialect.translate(text).encode(), values or None)
+        cursor.execute(dialect.translate(text, connection).encode(), values or None)
         if cursor.description is None:
             return StatementResult(columns=[], records=[], rows=cursor.rowcount)
         records = cursor.fetchall()
@@ -94,18 +92,20 @@ def _run(
 
 def _bind(statement: str, parameters: Mapping[str, str]) -> tuple[str, list[str]]:
     """Numbers the placeholders `$1`, `$2` …: each occurrence on its own, because its type is found where it stands."""
-    pieces: list[str] = []
+    pieces: list[lexer.Token] = []
     values: list[str] = []
     for token in lexer.tokens(statement):
-        if token.kind is not lexer.Kind.PLACEHOLDER:
-            pieces.append(token.text)
-            continue
-        name = token.text[1:]
-        if name not in parameters:
-            raise SqlFailed(f"ERROR: the statement's parameter :{name} was given no value")
-        values.append(parameters[name])
-        pieces.append(f"${len(values)}")
-    return "".join(pieces), values
+        if token.kind is lexer.Kind.PLACEHOLDER:
+            name = token.text[1:]
+            if name not in parameters:
+                raise SqlFailed(f"ERROR: the statement's parameter :{name} was given no value")
+            values.append(parameters[name])
+            pieces.append(token._replace(text=f"${len(values)}"))
+        elif token.text.startswith("$") and token.kind is lexer.Kind.SYMBOL:
+            raise SqlFailed(f"ERROR: there is no parameter {token.text}")
+        else:
+            pieces.append(token)
+    return lexer.text_of(pieces), values
 
 
 def _raise_as_redshift(error: psycopg.Error) -> NoReturn:

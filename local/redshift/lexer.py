@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Kind(enum.Enum):
@@ -19,8 +19,6 @@ class Kind(enum.Enum):
     STRING = "string"  # 'ordinary' or e'escaped'
     DOLLAR_STRING = "dollar-quoted string"
     QUOTED_NAME = "quoted identifier"
-    COMMENT = "comment"
-    SPACE = "white space"
     WORD = "word"
     NUMBER = "number"
     PLACEHOLDER = "placeholder"  # :name
@@ -29,16 +27,16 @@ class Kind(enum.Enum):
 
 
 class Token(NamedTuple):
-    """A piece of the text; the texts of all tokens, joined, are the text."""
+    """A word, string, number or symbol, with the white space and comments before it."""
 
     kind: Kind
     text: str
-    start: int
+    before: str = ""
 
     @property
-    def upper(self) -> str:
-        """The text in upper case, to be compared with keywords."""
-        return self.text.upper()
+    def word(self) -> str:
+        """The keyword or name in upper case; empty if the token is no plain word."""
+        return self.text.upper() if self.kind is Kind.WORD else ""
 
 
 class UnterminatedToken(ValueError):
@@ -47,14 +45,13 @@ class UnterminatedToken(ValueError):
 
 _TOKEN: Final = re.compile(
     r"""
-      (?P<SPACE>\s+)
-    | (?P<COMMENT>--[^\n]*|/\*)
+      (?P<TRIVIA>\s+|--[^\n]*|/\*)
     | (?P<STRING>[eE]?'(?:[^'\\]|\\.|'')*')
     | (?P<DOLLAR_STRING>\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
     | (?P<QUOTED_NAME>"(?:[^"]|"")*")
     | (?P<WORD>[^\W\d][\w$]*|\#\w+)
     | (?P<NUMBER>(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
-    | (?P<SYMBOL>::|:=|\$\d+|<>|!=|<=|>=|\|\||\.\.)
+    | (?P<SYMBOL>::|:=|\$\d+|\.\.)
     | (?P<PLACEHOLDER>:[0-9a-zA-Z_]+)
     | (?P<SEMICOLON>;)
     | (?P<OTHER>.)
@@ -68,20 +65,23 @@ _ESCAPE: Final = re.compile(rb"''|\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|(.))", r
 
 
 def tokens(sql: str) -> Iterator[Token]:
-    """Cuts `sql` into tokens, white space and comments included. Raises `UnterminatedToken`."""
-    position = 0
+    """Cuts `sql` into tokens. Raises `UnterminatedToken`."""
+    position, before = 0, ""
     while position < len(sql):
         match = _TOKEN.match(sql, position)
         if match is None:
             raise UnterminatedToken(f"cannot read the SQL text at character {position + 1}")
         kind, text = match.lastgroup or "", match.group()
-        if text == "/*":
-            text = _block_comment(sql, position)
-        if kind == "OTHER":
-            if text in _UNTERMINATED:
-                raise UnterminatedToken(f"unterminated {_UNTERMINATED[text]} at character {position + 1}")
-            kind = "SYMBOL"
-        yield Token(Kind[kind], text, position)
+        if kind == "TRIVIA":
+            text = _block_comment(sql, position) if text == "/*" else text
+            before += text
+        else:
+            if kind == "OTHER":
+                if text in _UNTERMINATED:
+                    raise UnterminatedToken(f"unterminated {_UNTERMINATED[text]} at character {position + 1}")
+                kind = "SYMBOL"
+            yield Token(Kind[kind], text, before)
+            before = ""
         position += len(text)
 
 
@@ -94,9 +94,9 @@ def _block_comment(sql: str, start: int) -> str:
     raise UnterminatedToken(f"unterminated /* comment at character {start + 1}")
 
 
-def significant(sql: str) -> list[Token]:
-    """The tokens of `sql` without white space and comments. Raises `UnterminatedToken`."""
-    return [token for token in tokens(sql) if token.kind not in {Kind.SPACE, Kind.COMMENT}]
+def text_of(pieces: Iterable[Token]) -> str:
+    """The SQL text that the tokens spell."""
+    return "".join(token.before + token.text for token in pieces)
 
 
 def placeholders(sql: str) -> set[str]:
@@ -117,11 +117,31 @@ def statements(sql: str) -> list[str]:
             found.append([])
         else:
             found[-1].append(token)
-    return [
-        "".join(token.text for token in piece).strip()
-        for piece in found
-        if any(token.kind not in {Kind.SPACE, Kind.COMMENT} for token in piece)
-    ]
+    return [text_of(statement).strip() for statement in found if statement]
+
+
+def closing(pieces: Sequence[Token], opening: int) -> int:
+    """The index of the parenthesis that closes the one at index `opening`; the end if none does."""
+    depth = 0
+    for index in range(opening, len(pieces)):
+        if pieces[index].text in {"(", ")"}:
+            depth += 1 if pieces[index].text == "(" else -1
+            if depth == 0:
+                return index
+    return len(pieces)
+
+
+def split(pieces: Sequence[Token]) -> list[list[Token]]:
+    """The tokens between the commas that stand outside parentheses."""
+    parts: list[list[Token]] = [[]]
+    depth = 0
+    for token in pieces:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if token.text == "," and depth == 0:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts if parts != [[]] else []
 
 
 def string_value(literal: str) -> str:
