@@ -181,8 +181,10 @@ def _nested_text(values: pa.Array, faults: RowFaults) -> pa.Array:
 
 
 def _ttl_number_text(values: pa.Array, faults: RowFaults) -> pa.Array:
-    whole = pc.floor(values)
-    return numbers.float_text(whole, faults) if _is_float(values.type) else numbers.exact_text(whole)
+    """Time to live takes whole seconds, so a fraction is dropped."""
+    if _is_float(values.type):
+        return numbers.float_text(pc.trunc(values), faults)
+    return numbers.exact_text(values.cast(pa.decimal128(numbers.MAX_DIGITS, 0), safe=False))
 
 
 def _ttl_time_text(values: pa.Array, _faults: RowFaults) -> pa.Array:

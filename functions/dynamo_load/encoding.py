@@ -185,8 +185,9 @@ def _join(columns: list[EncodedColumn]) -> pa.Array:
 
 def _concatenate(parts: list[pa.Array | str], *, nulls: Literal["emit_null", "skip"]) -> pa.Array:
     """Join texts row by row; a `str` is the same in every row."""
-    operands = [pa.scalar(part, pa.large_string()) if isinstance(part, str) else part for part in parts if len(part)]
-    return pc.binary_join_element_wise(*operands, pa.scalar("", pa.large_string()), null_handling=nulls)
+    operands = [pa.scalar(part, pa.large_string()) if isinstance(part, str) else part for part in parts]
+    no_separator = pa.scalar("", pa.large_string())
+    return pc.binary_join_element_wise(*operands, no_separator, null_handling=nulls)
 
 
 def _write_units(columns: list[EncodedColumn], items: pa.Array, faults: RowFaults) -> NDArray[np.int64]:

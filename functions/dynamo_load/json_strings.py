@@ -93,7 +93,7 @@ def _special_positions(text: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _validity(strings: pa.Array) -> pa.Buffer | None:
-    """Return the validity bitmap of an array as one that starts at bit 0."""
+    """Return the array's validity bitmap, moved to begin at bit 0."""
     if not strings.null_count:
         return None
-    return pa.concat_arrays([strings.is_valid()]).buffers()[1]
+    return pa.py_buffer(np.packbits(strings.is_valid().to_numpy(zero_copy_only=False), bitorder="little"))

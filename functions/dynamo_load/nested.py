@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from dynamo_load.row_faults import RowFaults
 
-# DynamoDB Developer Guide, "Constraints in Amazon DynamoDB", nested attribute depth.
-MAX_DEPTH = 32
+# DynamoDB Developer Guide, "Constraints in Amazon DynamoDB", nested attribute depth: 32 levels, and the service counts
+# the value inside the innermost list or map as one of them.
+_MAX_LEVELS = 32
+_MAX_CONTAINERS = _MAX_LEVELS - 1
 # DynamoDB Developer Guide, "DynamoDB item sizes and formats": a list or map costs 3 bytes and 1 for each element.
 _CONTAINER_BYTES = 3
 _ELEMENT_BYTES = 1
@@ -50,7 +52,7 @@ def typed_json(texts: pa.Array, faults: RowFaults) -> pa.Array:
             encoded.append(None)
             continue
         try:
-            encoded.append(_attribute_value(_parse(text), MAX_DEPTH))
+            encoded.append(_attribute_value(_parse(text), _MAX_CONTAINERS))
         except _ValueFault as fault:
             faults.add(np.array([row]), fault.reason, str(fault))
             encoded.append(None)
@@ -75,10 +77,10 @@ def _parse(text: str) -> Any:
     except json.JSONDecodeError as error:
         raise _ValueFault("super_not_json", f"not JSON at character {error.pos}") from error
     except RecursionError as error:
-        raise _ValueFault("nesting_too_deep", f"more than {MAX_DEPTH} levels") from error
+        raise _ValueFault("nesting_too_deep", f"more than {_MAX_LEVELS} levels") from error
 
 
-def _attribute_value(value: Any, depth_left: int) -> str:
+def _attribute_value(value: Any, containers_left: int) -> str:
     match value:
         case _Number():
             number = normal_number(value)
@@ -91,13 +93,13 @@ def _attribute_value(value: Any, depth_left: int) -> str:
             return '{"BOOL":true}' if value else '{"BOOL":false}'
         case None:
             return '{"NULL":true}'
-    if not depth_left:
-        raise _ValueFault("nesting_too_deep", f"more than {MAX_DEPTH} levels")
+    if not containers_left:
+        raise _ValueFault("nesting_too_deep", f"more than {_MAX_LEVELS} levels")
     if isinstance(value, list):
-        return f'{{"L":[{",".join([_attribute_value(element, depth_left - 1) for element in value])}]}}'
+        return f'{{"L":[{",".join([_attribute_value(element, containers_left - 1) for element in value])}]}}'
     if "" in value:
         raise _ValueFault("attribute_name_empty", "a map has an empty name")
-    members = [f"{_quoted(name)}:{_attribute_value(member, depth_left - 1)}" for name, member in value.items()]
+    members = [f"{_quoted(name)}:{_attribute_value(member, containers_left - 1)}" for name, member in value.items()]
     return f'{{"M":{{{",".join(members)}}}}}'
 
 

@@ -41,7 +41,7 @@ def float_text(values: pa.Array, faults: RowFaults) -> pa.Array:
     The number is that of `Decimal(str(x))`, for REAL with the digits of a 32-bit float. NaN, infinities and what
     lies outside DynamoDB's range are faults.
     """
-    magnitude = np.abs(values.fill_null(0).to_numpy(zero_copy_only=False))
+    magnitude = np.abs(values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64, copy=False))
     finite = np.isfinite(magnitude)
     in_range = (magnitude == 0) | ((magnitude >= _SMALLEST_FLOAT) & (magnitude < _FLOAT_BEYOND_LARGEST))
     if not in_range.all():
@@ -58,10 +58,10 @@ def normal_number(text: str) -> str | None:
         number = _WIDE.create_decimal(text).normalize(_WIDE)
     except DecimalException:
         return None
-    sign, digits, exponent = number.as_tuple()
-    if number and (len(digits) > MAX_DIGITS or not _MIN_EXPONENT <= number.adjusted() <= _MAX_EXPONENT):
+    digits = len(number.as_tuple().digits)
+    if number and (digits > MAX_DIGITS or not _MIN_EXPONENT <= number.adjusted() <= _MAX_EXPONENT):
         return None
-    return f"{'-' if sign else ''}{''.join(map(str, digits))}E{exponent}"
+    return str(number)
 
 
 def size(text: str) -> int:

@@ -1,0 +1,99 @@
+"""Columns that can't be loaded are refused before any row is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from dynamo_load.encoding import ItemEncoder, ItemMapping, KeyAttribute
+from dynamo_load.errors import (
+    AmbiguousColumns,
+    KeyTypeMismatch,
+    MissingKeyColumn,
+    UnsupportedColumnName,
+    UnsupportedColumnType,
+)
+
+ID = ("id", pa.string())
+
+
+def encoder(*columns: tuple[str, pa.DataType], **mapping: Any) -> ItemEncoder:
+    mapping = {"partition_key": KeyAttribute("id", "S"), **mapping}
+    return ItemEncoder(pa.schema(list(columns)), ItemMapping(**mapping))
+
+
+def test_a_missing_key_column_is_refused_by_name() -> None:
+    with pytest.raises(MissingKeyColumn, match=r"'id'.*'ID', 'other'"):
+        encoder(("ID", pa.string()), ("other", pa.string()))
+    with pytest.raises(MissingKeyColumn, match="'when'"):
+        encoder(ID, sort_key=KeyAttribute("when", "S"))
+
+
+@pytest.mark.parametrize("second", ["TITLE", "title"])
+def test_names_that_differ_in_case_at_most_are_refused(second: str) -> None:
+    with pytest.raises(AmbiguousColumns, match=f"'title', '{second}'"):
+        encoder(ID, ("title", pa.string()), (second, pa.int32()))
+
+
+@pytest.mark.parametrize(
+    ("arrow_type", "key_type"),
+    [
+        (pa.int32(), "S"),
+        (pa.string(), "N"),
+        (pa.date32(), "N"),
+        (pa.decimal128(10, 0), "S"),
+        (pa.bool_(), "S"),
+        (pa.binary(), "S"),
+        (pa.string(), "B"),
+    ],
+)
+def test_a_key_column_of_another_type_than_the_tables_key_is_refused(arrow_type: pa.DataType, key_type: Any) -> None:
+    with pytest.raises(KeyTypeMismatch, match=f"'id' is {key_type}"):
+        encoder(("id", arrow_type), partition_key=KeyAttribute("id", key_type))
+
+
+def test_a_super_column_cannot_be_a_key() -> None:
+    with pytest.raises(KeyTypeMismatch, match="'id'"):
+        encoder(ID, super_columns=frozenset({"id"}))
+
+
+@pytest.mark.parametrize(
+    "arrow_type",
+    [
+        pa.list_(pa.int32()),
+        pa.struct([("a", pa.int32())]),
+        pa.duration("s"),
+        pa.month_day_nano_interval(),
+        pa.decimal256(50, 2),
+        pa.decimal128(10, -2),
+        pa.float16(),
+    ],
+)
+def test_a_type_without_a_place_in_an_item_is_refused(arrow_type: pa.DataType) -> None:
+    with pytest.raises(UnsupportedColumnType, match=r"'odd'.*cast it to VARCHAR"):
+        encoder(ID, ("odd", arrow_type))
+
+
+def test_super_that_is_not_text_is_refused() -> None:
+    with pytest.raises(UnsupportedColumnType, match=r"'doc'.*SUPER"):
+        encoder(ID, ("doc", pa.int32()), super_columns=frozenset({"doc"}))
+
+
+@pytest.mark.parametrize("arrow_type", [pa.string(), pa.bool_(), pa.binary()])
+def test_a_time_to_live_that_is_no_time_is_refused(arrow_type: pa.DataType) -> None:
+    with pytest.raises(UnsupportedColumnType, match=r"'expires'.*time to live"):
+        encoder(ID, ("expires", arrow_type), ttl_attribute="expires")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65_536])
+def test_a_name_that_no_attribute_can_have_is_refused(name: str) -> None:
+    with pytest.raises(UnsupportedColumnName):
+        encoder(ID, (name, pa.int32()))
+
+
+def test_a_batch_of_other_columns_than_the_encoders_is_refused() -> None:
+    batch = pa.record_batch([pa.array(["a"]), pa.array([1])], names=["id", "more"])
+    with pytest.raises(ValueError, match="schema"):
+        encoder(ID).encode(batch)

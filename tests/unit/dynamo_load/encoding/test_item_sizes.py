@@ -1,0 +1,83 @@
+"""Write units, against DynamoDB's size rules worked out item by item."""
+
+from __future__ import annotations
+
+import base64
+import json
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.dynamo_load.encoding.put_requests import encode, typed_items
+
+
+def value_bytes(value: dict[str, Any]) -> int:
+    """Size of an attribute value by "DynamoDB item sizes and formats" in the DynamoDB Developer Guide."""
+    ((data_type, content),) = value.items()
+    match data_type:
+        case "S":
+            return len(content.encode())
+        case "B":
+            return len(base64.b64decode(content))
+        case "BOOL" | "NULL":
+            return 1
+        case "N":
+            digits = "".join(map(str, Decimal(content).as_tuple().digits)).strip("0")
+            return -(-len(digits) // 2) + 1 + (Decimal(content) < 0)
+        case "L":
+            return 3 + sum(1 + value_bytes(element) for element in content)
+        case "M":
+            return 3 + sum(1 + len(name.encode()) + value_bytes(member) for name, member in content.items())
+    raise AssertionError(data_type)
+
+
+def write_units(item: dict[str, Any]) -> int:
+    return -(-sum(len(name.encode()) + value_bytes(value) for name, value in item.items()) // 1024)
+
+
+# Lengths that put the item's size on either side of one, two and three write units, whatever stands beside the text.
+lengths = st.integers(0, 40).flatmap(lambda fine: st.sampled_from([0, 700, 960, 1984, 3008]).map(lambda c: c + fine))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(min_size=1, max_size=9), inner, max_size=5),
+    max_leaves=30,
+)
+rows = st.tuples(
+    lengths,
+    st.sampled_from(["x", "é", '"', "\n"]),
+    st.none() | st.integers(-(2**63), 2**63 - 1) | st.sampled_from([1000, -1000, 0, 120]),
+    st.none() | st.decimals(-(10**10), 10**10, places=6),
+    st.none() | st.floats(-1e30, 1e30).filter(lambda number: number == 0 or abs(number) > 1e-100),
+    st.none() | st.binary(max_size=50),
+    st.none() | st.booleans(),
+    st.none() | json_values,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(rows, min_size=1, max_size=8))
+def test_write_units_follow_from_names_and_values_not_from_the_json(drawn: list[Any]) -> None:
+    length, character, whole, exact, inexact, binary, flag, document = zip(*drawn, strict=True)
+    encoded = encode(
+        {
+            "text": pa.array([c * (n // len(c.encode())) for n, c in zip(length, character, strict=True)]),
+            "wholé": pa.array(whole, pa.int64()),
+            "exact": pa.array(exact, pa.decimal128(20, 6)),
+            "inexact": pa.array(inexact, pa.float64()),
+            "binary": pa.array(binary, pa.binary()),
+            "flag": pa.array(flag, pa.bool_()),
+            "doc": pa.array([None if value is None else json.dumps(value) for value in document], pa.string()),
+        },
+        super_columns=frozenset({"doc"}),
+    )
+    assert encoded.rejects == []
+    assert encoded.write_units.tolist() == [write_units(item) for item in typed_items(encoded)]
+
+
+def test_an_item_of_exactly_one_kilobyte_costs_one_write_unit() -> None:
+    at_limit = 1024 - len("pk") - 1 - len("text")
+    encoded = encode({"text": pa.array(["x" * at_limit, "x" * (at_limit + 1)])})
+    assert encoded.write_units.tolist() == [1, 2]
