@@ -46,3 +46,39 @@ class WritesStalled(TransientError):
 
 class BudgetUnavailable(TransientError):
     """The counters of the write budget, which all loaders share, could not be updated."""
+
+
+class MissingFile(PipelineError):
+    """An unloaded file that the work list names isn't in S3."""
+
+
+class FileAccessDenied(PipelineError):
+    """An unloaded file may not be read."""
+
+
+class CorruptParquetFile(PipelineError):
+    """An unloaded file isn't Parquet, or holds other rows or columns than the work list and its neighbours."""
+
+
+class FileReadInterrupted(TransientError):
+    """S3 failed, or the connection to it broke, while an unloaded file was read."""
+
+
+class RejectsNotStored(TransientError):
+    """Rejected rows could not be stored in S3; nothing is counted as rejected before it is stored."""
+
+
+class LedgerUnavailable(TransientError):
+    """The ledger table could not be read or written."""
+
+
+class PieceTakenOver(PipelineError):
+    """Another loader has begun to load the same piece, so this one has stopped."""
+
+
+class RowsUnaccounted(PipelineError):
+    """Not every unloaded row is written, rejected or superseded, or some are counted more than once."""
+
+
+class TooManyRejects(PipelineError):
+    """More rows were rejected than the load allows."""

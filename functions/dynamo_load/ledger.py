@@ -1,0 +1,174 @@
+"""The ledger: what has become of every row of a load, kept per piece in DynamoDbTableLedger.
+
+A loader takes a piece over by writing its name into the piece's entry, and records running totals only while its name
+stands there. So totals are set, never added to, and a loader that lives on after another took its place counts nothing.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dynamo_load.errors import LedgerUnavailable, PieceTakenOver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_ENTRY_PREFIX = "piece#"
+# Longer than an execution can be redriven (14 days), shorter than until its name may be used again (90 days):
+# an entry must serve the one and never the other ("Quotas related to state machine executions", Step Functions).
+_KEPT_SECONDS = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What has become of the first `next_row` rows of a piece; the row to go on with is `next_row`.
+
+    `item_bytes` is the size of the written items as request text, `write_units` what DynamoDB said they consumed,
+    `seconds` how long loaders were at it. `next_row = written + rejected + superseded`.
+    """
+
+    next_row: int = 0
+    written: int = 0
+    rejected: int = 0
+    superseded: int = 0
+    item_bytes: int = 0
+    write_units: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class PieceEntry:
+    """One piece in the ledger; times are epoch seconds."""
+
+    piece: str
+    rows: int
+    tally: Tally
+    started_at: float
+    updated_at: float
+
+    @property
+    def finished(self) -> bool:
+        """Whether every row of the piece is settled."""
+        return self.tally.next_row == self.rows
+
+
+class PieceLedger:
+    """One loader's hold on the entry of its piece. Every call raises LedgerUnavailable if DynamoDB can't be used."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, load_id: str, piece: str, rows: int) -> None:
+        self._dynamodb, self._table, self._rows = dynamodb, table, rows
+        self._key = {"loadId": {"S": load_id}, "entry": {"S": _ENTRY_PREFIX + piece}}
+        self._loader = uuid.uuid4().hex
+        self._piece = f"piece {piece} of load {load_id}"
+
+    def take_over(self) -> Tally:
+        """Make this loader the only one that may record the piece, and return what the ones before it did."""
+        now = time.time()
+        with _ledger_errors(self._table):
+            entry = self._dynamodb.update_item(
+                TableName=self._table,
+                Key=self._key,
+                UpdateExpression=(
+                    "SET #loader = :loader, #rows = :rows, startedAt = if_not_exists(startedAt, :now),"
+                    " updatedAt = :now, expiresAt = :expires"
+                ),
+                ExpressionAttributeNames={"#loader": "loader", "#rows": "rows"},
+                ExpressionAttributeValues={
+                    ":loader": {"S": self._loader},
+                    ":rows": _number(self._rows),
+                    ":now": _number(now),
+                    ":expires": _number(int(now) + _KEPT_SECONDS),
+                },
+                ReturnValues="ALL_NEW",
+            )["Attributes"]
+        return _tally(entry)
+
+    def record(self, tally: Tally) -> None:
+        """Set the piece's totals; raises PieceTakenOver if another loader has taken the piece over."""
+        values = {
+            "nextRow": tally.next_row,
+            "written": tally.written,
+            "rejected": tally.rejected,
+            "superseded": tally.superseded,
+            "itemBytes": tally.item_bytes,
+            "writeUnits": tally.write_units,
+            "seconds": tally.seconds,
+            "updatedAt": time.time(),
+        }
+        try:
+            with _ledger_errors(self._table):
+                self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key=self._key,
+                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+                    ConditionExpression="#loader = :loader",
+                    ExpressionAttributeNames={"#loader": "loader"} | {f"#{name}": name for name in values},
+                    ExpressionAttributeValues={":loader": {"S": self._loader}}
+                    | {f":{name}": _number(value) for name, value in values.items()},
+                )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+            raise PieceTakenOver(
+                f"Another loader has taken over {self._piece}; this one stops and leaves the rest to it."
+            ) from error
+
+
+def pieces(dynamodb: DynamoDBClient, table: str, load_id: str) -> Iterator[PieceEntry]:
+    """Yield the entries of all pieces of a load that a loader has begun. Raises LedgerUnavailable."""
+    pages = dynamodb.get_paginator("query").paginate(
+        TableName=table,
+        ConsistentRead=True,
+        KeyConditionExpression="loadId = :load AND begins_with(entry, :pieces)",
+        ExpressionAttributeValues={":load": {"S": load_id}, ":pieces": {"S": _ENTRY_PREFIX}},
+    )
+    with _ledger_errors(table):
+        for page in pages:
+            for entry in page["Items"]:
+                yield PieceEntry(
+                    piece=entry["entry"]["S"].removeprefix(_ENTRY_PREFIX),
+                    rows=int(entry["rows"]["N"]),
+                    tally=_tally(entry),
+                    started_at=float(entry["startedAt"]["N"]),
+                    updated_at=float(entry["updatedAt"]["N"]),
+                )
+
+
+def _tally(entry: Mapping[str, Any]) -> Tally:
+    if "nextRow" not in entry:
+        return Tally()
+    return Tally(
+        next_row=int(entry["nextRow"]["N"]),
+        written=int(entry["written"]["N"]),
+        rejected=int(entry["rejected"]["N"]),
+        superseded=int(entry["superseded"]["N"]),
+        item_bytes=int(entry["itemBytes"]["N"]),
+        write_units=float(entry["writeUnits"]["N"]),
+        seconds=float(entry["seconds"]["N"]),
+    )
+
+
+def _number(value: float) -> Any:
+    return {"N": str(value)}
+
+
+@contextmanager
+def _ledger_errors(table: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "ConditionalCheckFailedException":
+            raise
+        raise LedgerUnavailable(
+            f"DynamoDB answered {code} for the ledger table {table}: it must exist and this function must have access."
+        ) from error
+    except BotoCoreError as error:
+        raise LedgerUnavailable(f"The ledger table {table} can't be reached ({type(error).__name__}).") from error

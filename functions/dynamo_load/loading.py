@@ -1,0 +1,177 @@
+"""One piece, from its checkpoint in the ledger to its end or the loader's deadline: where everything comes together."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dynamo_load.duplicates import superseded
+from dynamo_load.encoding import ItemEncoder
+from dynamo_load.errors import TooManyRejects
+from dynamo_load.reading import PieceReader, read_ahead
+from dynamo_load.transport import Batch
+from dynamo_load.watermark import Span, Watermark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from mypy_boto3_s3 import S3Client
+    from numpy.typing import NDArray
+
+    from dynamo_load.encoding import EncodedRows, ItemMapping
+    from dynamo_load.ledger import PieceLedger, Tally
+    from dynamo_load.reading import Chunk, Piece
+    from dynamo_load.rejects import RejectedRows
+    from dynamo_load.transport import BatchTransport
+
+# BatchWriteItem takes 25 puts and 16 MB ("Constraints in Amazon DynamoDB"). Far fewer bytes, so that wide rows in
+# flight don't fill the memory; an item that is larger goes alone.
+_BATCH_ROWS = 25
+_BATCH_BYTES = 1024 * 1024
+
+_SECONDS_BETWEEN_RECORDS = 2.0
+
+
+class PieceLoader:
+    """Loads one piece; `rejects_allowed` is how many rejects end the load, `deadline` gives the seconds left.
+
+    Raises what reading, encoding, sending, rejecting and the ledger raise, and TooManyRejects. Whatever happens, the
+    ledger counts a row only after it was written, stored as rejected or found superseded; what was done beyond the
+    checkpoint is simply done again.
+    """
+
+    def __init__(
+        self,
+        *,
+        s3: S3Client,
+        bucket: str,
+        mapping: ItemMapping,
+        ledger: PieceLedger,
+        rejects: RejectedRows,
+        rejects_allowed: int,
+        transport: BatchTransport,
+        deadline: Callable[[], float],
+    ) -> None:
+        self._s3, self._bucket, self._mapping = s3, bucket, mapping
+        self._ledger, self._rejects, self._rejects_allowed = ledger, rejects, rejects_allowed
+        self._transport, self._deadline = transport, deadline
+
+    def load(self, piece: Piece) -> Tally:
+        """Load a piece, or go on with it. Its totals are returned; `next_row` short of its rows hands it over."""
+        self._started = time.monotonic()
+        before = self._ledger.take_over()
+        if before.next_row == piece.rows:
+            return before
+        self._seconds_before = before.seconds
+        self._watermark = Watermark(before)
+        self._in_flight: dict[int, Span] = {}
+        reader = PieceReader(self._s3, self._bucket, piece)
+        encoder = ItemEncoder(reader.schema, self._mapping)
+        self._recorded = time.monotonic()
+        with closing(self._batches(reader, encoder, before.next_row)) as batches:
+            self._transport.send(batches, self._on_written)
+        return self._record()
+
+    def _batches(self, reader: PieceReader, encoder: ItemEncoder, next_row: int) -> Generator[Batch]:
+        """Yield the rows from `next_row` on in batches, and settle the chunks that have none to write."""
+        start = reader.chunk_start(next_row)
+        keys = [key.name for key in (self._mapping.partition_key, self._mapping.sort_key) if key]
+        replaced = superseded(reader.columns(keys, start))
+        with closing(read_ahead(reader.chunks(start))) as chunks:
+            for chunk in chunks:
+                if self._deadline() <= 0:
+                    return
+                first = chunk.first_row - start
+                yield from self._chunk_batches(
+                    encoder, chunk, replaced[first : first + len(chunk.rows)], max(next_row - chunk.first_row, 0)
+                )
+                self._record_when_due()
+
+    def _chunk_batches(
+        self, encoder: ItemEncoder, chunk: Chunk, replaced: NDArray[np.bool_], first_row: int
+    ) -> Iterator[Batch]:
+        """Yield a chunk's rows from `first_row` on; all are encoded, so that its rejects are the same every time."""
+        items, rows = _encoded_without(replaced, encoder, chunk.rows)
+        if items.rejects:
+            self._rejects.keep(chunk, items.rejects)
+        offsets = items.offsets.tolist()
+        units = _sums(items.write_units)
+        rejected = _sums(_marked([reject.row for reject in items.rejects], len(replaced)))
+        superseded = _sums(replaced)
+        begin = int(np.searchsorted(rows, first_row))
+        while first_row < len(replaced):
+            end = _batch_end(offsets, begin)
+            # Up to the next item, so that the rows between that need no request are settled along with this one.
+            next_row = int(rows[end]) if end < len(rows) else len(replaced)
+            span = Span(
+                end=chunk.first_row + next_row,
+                written=end - begin,
+                rejected=rejected[next_row] - rejected[first_row],
+                superseded=superseded[next_row] - superseded[first_row],
+                item_bytes=offsets[end] - offsets[begin],
+            )
+            self._watermark.expect(span)
+            if end > begin:
+                last_row = chunk.first_row + int(rows[end - 1])
+                self._in_flight[last_row] = span
+                body = items.text[offsets[begin] : offsets[end] - 1]
+                yield Batch(body, end - begin, units[end] - units[begin], last_row)
+            else:
+                self._watermark.settle(span, write_units=0.0)
+            begin, first_row = end, next_row
+
+    def _on_written(self, batch: Batch, write_units: float) -> None:
+        self._watermark.settle(self._in_flight.pop(batch.last_row), write_units)
+        self._record_when_due()
+
+    def _record_when_due(self) -> None:
+        if time.monotonic() - self._recorded >= _SECONDS_BETWEEN_RECORDS:
+            self._record()
+
+    def _record(self) -> Tally:
+        self._recorded = time.monotonic()
+        tally = replace(self._watermark.tally, seconds=self._seconds_before + self._recorded - self._started)
+        self._ledger.record(tally)
+        if tally.rejected > self._rejects_allowed:
+            raise TooManyRejects(
+                f"{tally.rejected:,} rows of one piece alone were rejected, {self._rejects_allowed:,} are allowed in "
+                f"the whole load: see their reasons in {self._rejects.url}."
+            )
+        return tally
+
+
+def _encoded_without(
+    replaced: NDArray[np.bool_], encoder: ItemEncoder, rows: pa.RecordBatch
+) -> tuple[EncodedRows, NDArray[np.int64]]:
+    """Encode the rows that no later row replaces; row numbers, also those of the items returned, are the chunk's."""
+    if not replaced.any():
+        items = encoder.encode(rows)
+        return items, items.rows
+    kept = np.flatnonzero(~replaced)
+    items = encoder.encode(rows.take(pa.array(kept)))
+    rejects = [replace(reject, row=int(kept[reject.row])) for reject in items.rejects]
+    return replace(items, rejects=rejects), kept[items.rows]
+
+
+def _batch_end(offsets: list[int], begin: int) -> int:
+    """Return the item before which a batch that begins with item `begin` ends."""
+    last = min(begin + _BATCH_ROWS, len(offsets) - 1)
+    within = bisect_right(offsets, offsets[begin] + _BATCH_BYTES, begin, last + 1) - 1
+    return min(last, max(within, begin + 1))
+
+
+def _marked(rows: list[int], count: int) -> NDArray[np.bool_]:
+    marks = np.zeros(count, dtype=np.bool_)
+    marks[rows] = True
+    return marks
+
+
+def _sums(values: NDArray[np.int64] | NDArray[np.bool_]) -> list[int]:
+    """Return what the first 0, 1, 2 … of the values add up to."""
+    return [0, *np.cumsum(values, dtype=np.int64).tolist()]

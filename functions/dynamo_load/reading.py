@@ -1,0 +1,267 @@
+"""The rows of one piece, read from Parquet files in S3 in chunks of bounded size, column by column.
+
+Every column is read through a small buffer of its own, so memory follows neither the file nor its row groups. Where
+chunks begin depends on the files alone: a loader that goes on at a checkpoint meets the very chunks of the one before.
+"""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dynamo_load.errors import (
+    CorruptParquetFile,
+    FileAccessDenied,
+    FileReadInterrupted,
+    MissingFile,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
+
+CHUNK_ROWS = 10_000
+"""Rows of a chunk, unless they are wide: a multiple of 25, what one BatchWriteItem request takes."""
+
+_CHUNK_BYTES = 8 * 1024 * 1024
+_REQUEST_ROWS = 25
+_BUFFER_BYTES = 2 * 1024 * 1024
+_TAIL_BYTES = 64 * 1024
+_FILES_OPENED_AT_ONCE = 8
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Row groups of one file, in this order; None means all."""
+
+    key: str
+    row_groups: tuple[int, ...] | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One loader's share of a load. Its rows count from 0, in the order of the slices."""
+
+    name: str
+    rows: int
+    slices: tuple[Slice, ...]
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Piece:
+        """Read an item of the Distributed Map."""
+        return cls(
+            name=item["piece"],
+            rows=item["rows"],
+            slices=tuple(Slice(part["key"], _numbers(part["row_groups"]), part["rows"]) for part in item["slices"]),
+        )
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Neighbouring rows of one row group: `first_row` counts in the piece, `file_row` in the file `key`."""
+
+    first_row: int
+    key: str
+    file_row: int
+    rows: pa.RecordBatch
+
+
+@dataclass(frozen=True)
+class _RowGroup:
+    file: _ObjectFile
+    number: int
+    first_row: int
+    file_row: int
+    rows: int
+    chunk_rows: int
+
+
+class PieceReader:
+    """Reads the rows of one piece.
+
+    All files are opened at once, so that what is wrong with any of them is known before the first row is read:
+
+    Raises:
+        MissingFile: a file isn't there.
+        FileAccessDenied: this function may not read it.
+        FileReadInterrupted: S3 failed or the connection broke; worth another try.
+        CorruptParquetFile: a file isn't Parquet, or has other rows or columns than the work list and the other files.
+
+    """
+
+    def __init__(self, s3: S3Client, bucket: str, piece: Piece) -> None:
+        with ThreadPoolExecutor(_FILES_OPENED_AT_ONCE) as pool:
+            files = list(pool.map(lambda part: _ObjectFile(s3, bucket, part.key), piece.slices))
+        self._groups: list[_RowGroup] = []
+        schemas: list[pa.Schema] = []
+        first_row = 0
+        for part, file in zip(piece.slices, files, strict=True):
+            with _parquet(file) as parquet:
+                schemas.append(parquet.schema_arrow)
+                self._groups += _row_groups(part, file, parquet.metadata, first_row)
+            first_row += part.rows
+            if not schemas[-1].equals(schemas[0]):
+                raise CorruptParquetFile(
+                    f"{file.url} has other columns than {files[0].url}: unload both again, by one query."
+                )
+        self.rows = piece.rows
+        self.schema = schemas[0]
+
+    def chunk_start(self, row: int) -> int:
+        """Return the first row of the chunk that a row of the piece is in."""
+        group = next(group for group in reversed(self._groups) if group.first_row <= row)
+        return row - (row - group.first_row) % group.chunk_rows
+
+    def chunks(self, start: int) -> Generator[Chunk]:
+        """Yield the chunks from the one that begins at row `start`. Raises as the reader itself does."""
+        for group in self._groups:
+            if group.first_row + group.rows > start:
+                yield from _chunks(group, max(0, start - group.first_row))
+
+    def columns(self, names: Sequence[str], start: int) -> pa.Table:
+        """Return a few whole columns, of all rows from row `start`. Raises as the reader itself does."""
+        schema = pa.schema([self.schema.field(name) for name in names])
+        batches: list[pa.RecordBatch] = []
+        for group in self._groups:
+            skip = start - group.first_row
+            if skip >= group.rows:
+                continue
+            with _parquet(group.file) as parquet:
+                table = parquet.read_row_group(group.number, columns=list(names), use_threads=False)
+            batches += table.select(names).slice(max(0, skip)).to_batches()
+        return pa.Table.from_batches(batches, schema=schema)
+
+
+def read_ahead(items: Iterator[T]) -> Generator[T]:
+    """Yield the items while a thread already fetches the next one, so that a consumer doesn't wait for S3."""
+    with ThreadPoolExecutor(1) as pool:
+        end = object()
+        following = pool.submit(next, items, end)
+        while (item := following.result()) is not end:
+            following = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]
+
+
+class _ObjectFile(io.RawIOBase):
+    """A seekable view of one S3 object. Its last bytes, where the footer is, are kept; a read elsewhere is one GET."""
+
+    def __init__(self, s3: S3Client, bucket: str, key: str) -> None:
+        super().__init__()
+        self._s3, self._bucket, self.key = s3, bucket, key
+        self.url = f"s3://{bucket}/{key}"
+        self._position = 0
+        self._etag: str | None = None
+        self._tail = self._get(f"bytes=-{_TAIL_BYTES}")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._size if size < 0 else min(self._position + size, self._size)
+        start, self._position = self._position, end
+        tail_start = self._size - len(self._tail)
+        if start >= tail_start:
+            return self._tail[start - tail_start : end - tail_start]
+        return self._get(f"bytes={start}-{end - 1}")
+
+    def _get(self, byte_range: str) -> bytes:
+        request: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": self.key, "Range": byte_range}
+        if self._etag:
+            # A file that is replaced meanwhile is refused rather than read as half of each.
+            request["IfMatch"] = self._etag
+        try:
+            answer = self._s3.get_object(**request)
+            self._etag = answer["ETag"]
+            self._size = int(answer["ContentRange"].rsplit("/", 1)[-1])
+            return answer["Body"].read()
+        except ClientError as error:
+            raise self._named(error) from error
+        except BotoCoreError as error:
+            raise FileReadInterrupted(
+                f"Reading {self.url} broke off ({type(error).__name__}); a retry goes on from the checkpoint."
+            ) from error
+
+    def _named(self, error: ClientError) -> Exception:
+        match error.response["Error"]["Code"]:
+            case "NoSuchKey" | "NoSuchBucket" | "404":
+                return MissingFile(f"{self.url} isn't there: was it deleted, or did its lifecycle expire it?")
+            case "AccessDenied" | "403":
+                return FileAccessDenied(f"{self.url} may not be read: allow s3:GetObject, and kms:Decrypt on its key.")
+            case "InvalidRange" | "416":
+                return CorruptParquetFile(f"{self.url} is empty, so it isn't a Parquet file: unload it again.")
+            case "PreconditionFailed" | "412":
+                return CorruptParquetFile(f"{self.url} was replaced while it was read: unload it again.")
+            case code:
+                return FileReadInterrupted(f"S3 answered {code} for {self.url}; a retry goes on from the checkpoint.")
+
+
+@contextmanager
+def _parquet(file: _ObjectFile) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(pa.PythonFile(file, mode="r"), buffer_size=_BUFFER_BYTES) as parquet:
+            yield parquet
+    except (pa.ArrowException, OSError) as error:
+        raise CorruptParquetFile(f"{file.url} can't be read as Parquet ({error}): unload it again.") from error
+
+
+def _row_groups(part: Slice, file: _ObjectFile, metadata: pq.FileMetaData, first_row: int) -> list[_RowGroup]:
+    wanted = range(metadata.num_row_groups) if part.row_groups is None else part.row_groups
+    groups = []
+    file_rows = [0]
+    for number in range(metadata.num_row_groups):
+        file_rows.append(file_rows[-1] + metadata.row_group(number).num_rows)
+    for number in wanted:
+        if number >= metadata.num_row_groups:
+            raise CorruptParquetFile(f"{file.url} has no row group {number}: unload it again.")
+        group = metadata.row_group(number)
+        groups.append(_RowGroup(file, number, first_row, file_rows[number], group.num_rows, _chunk_rows(group)))
+        first_row += group.num_rows
+    rows = sum(group.rows for group in groups)
+    if rows != part.rows:
+        raise CorruptParquetFile(
+            f"{file.url} has {rows:,} rows where the work list has {part.rows:,}: list the unloaded files again."
+        )
+    return [group for group in groups if group.rows]
+
+
+def _chunk_rows(group: pq.RowGroupMetaData) -> int:
+    if not group.num_rows:
+        return CHUNK_ROWS
+    rows: int = _CHUNK_BYTES * group.num_rows // max(1, group.total_byte_size)
+    return max(_REQUEST_ROWS, min(CHUNK_ROWS, rows - rows % _REQUEST_ROWS))
+
+
+def _chunks(group: _RowGroup, start: int) -> Iterator[Chunk]:
+    with _parquet(group.file) as parquet:
+        row = 0
+        for rows in parquet.iter_batches(group.chunk_rows, row_groups=[group.number], use_threads=False):
+            if row >= start:
+                yield Chunk(group.first_row + row, group.file.key, group.file_row + row, rows)
+            row += len(rows)
+
+
+def _numbers(row_groups: Sequence[int] | None) -> tuple[int, ...] | None:
+    return None if row_groups is None else tuple(row_groups)

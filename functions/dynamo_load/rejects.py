@@ -1,0 +1,97 @@
+"""Rows that DynamoDB can never accept, kept whole in S3 with the reason and the place they came from.
+
+One JSON line per row, one object per chunk that has any; a chunk that is loaded again writes the same object again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dynamo_load.errors import RejectsNotStored
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from mypy_boto3_s3 import S3Client
+
+    from dynamo_load.reading import Chunk
+    from dynamo_load.row_faults import RejectedRow
+
+
+def rejects_url(bucket: str, load_id: str) -> str:
+    """Return where the rejected rows of a load are."""
+    return f"s3://{bucket}/{_prefix(load_id)}"
+
+
+class RejectedRows:
+    """The rejected rows of one piece; `url` is where those of the whole load are."""
+
+    def __init__(self, s3: S3Client, bucket: str, load_id: str, piece: str) -> None:
+        self._s3, self._bucket = s3, bucket
+        self._prefix = f"{_prefix(load_id)}{piece}-"
+        self.url = rejects_url(bucket, load_id)
+
+    def keep(self, chunk: Chunk, rejects: Sequence[RejectedRow]) -> None:
+        """Store the rejected rows of a chunk, whose `row` counts in the chunk. Raises RejectsNotStored."""
+        rows = chunk.rows.take(pa.array([reject.row for reject in rejects], pa.int64()))
+        columns = {name: _readable(rows.column(name)) for name in rows.schema.names}
+        lines = [
+            json.dumps(
+                {
+                    "file": chunk.key,
+                    "file_row": chunk.file_row + reject.row,
+                    "piece_row": chunk.first_row + reject.row,
+                    "reason": reject.reason,
+                    "detail": reject.detail,
+                    "row": {name: values[position] for name, values in columns.items()},
+                },
+                ensure_ascii=False,
+            )
+            for position, reject in enumerate(rejects)
+        ]
+        key = f"{self._prefix}{chunk.first_row:09d}.jsonl"
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=("\n".join(lines) + "\n").encode())
+        except (ClientError, BotoCoreError) as error:
+            cause = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            raise RejectsNotStored(
+                f"{len(rejects)} rejected rows can't be stored as s3://{self._bucket}/{key} ({cause}): is it allowed?"
+            ) from error
+
+
+def _prefix(load_id: str) -> str:
+    return f"rejects/{load_id}/"
+
+
+def _readable(column: pa.Array) -> list[Any]:
+    """Return values that JSON can hold: bytes in base64, exact numbers and times as text."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        # Text that isn't UTF-8 may be why the row was rejected.
+        return [
+            value if value is None else value.decode("utf-8", "backslashreplace")
+            for value in column.cast(pa.binary()).to_pylist()
+        ]
+    return [_json_value(value) for value in column.to_pylist()]
+
+
+def _json_value(value: Any) -> Any:
+    match value:
+        case bytes():
+            return base64.b64encode(value).decode()
+        case Decimal():
+            return str(value)
+        case datetime() | date() | time():
+            return value.isoformat()
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value

@@ -1,0 +1,24 @@
+"""VerifyLoadFunction: says what a load came to, and fails it unless every unloaded row is accounted for."""
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from aws_clients import client
+from dynamo_load.verifying import verify_load
+from statements.settings import required
+from telemetry import logger, metrics, tracer
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Verify a load by its plan: `{"plan", "execution_arn"}`; returns the load's figures."""
+    logger.append_keys(execution_arn=event["execution_arn"])
+    result = verify_load(client("dynamodb"), required(os.environ, "LEDGER_TABLE"), event["plan"])
+    figures = asdict(result)
+    logger.info("load verified", **figures)
+    return figures
