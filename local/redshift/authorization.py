@@ -16,7 +16,7 @@ from ministack.core import iam_actions, iam_evaluator, responses, router
 from ministack.services import secretsmanager
 from psycopg import sql
 
-from local.redshift.engine import DATABASE, SUPERUSER, UserNotFound
+from local.redshift.engine import DATABASE, SUPERUSER
 from local.redshift.errors import AccessDeniedError, ValidationError
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from local.redshift.engine import Engine
     from local.redshift.target import Target
+
+# What PostgreSQL answers when two statements create the same user: one after the other, or at the same moment.
+_EXISTS_ALREADY = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation)
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,9 @@ class Login:
 
     def connect(self, engine: Engine) -> psycopg.Connection[Any]:
         """Open a connection. Raises `DatabaseNotFound` or `UserNotFound`."""
-        try:
-            return engine.connect(self.database, self.user)
-        except UserNotFound:
-            if not self.is_iam_identity:
-                raise
-        with engine.connect(DATABASE, SUPERUSER) as connection, suppress(psycopg.errors.DuplicateObject):
-            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(self.user)))
+        if self.is_iam_identity:
+            with engine.connect(DATABASE, SUPERUSER) as connection, suppress(*_EXISTS_ALREADY):
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(self.user)))
         return engine.connect(self.database, self.user)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ministack.core.responses import request_scope
 from ministack.services import eventbridge
 
-from local.redshift.statements import RETENTION_SECONDS
+from local.redshift.store import RETENTION_SECONDS
 
 if TYPE_CHECKING:
     from local.redshift.statements import Statement

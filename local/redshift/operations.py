@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from local.redshift.authorization import Caller
     from local.redshift.engine import Engine
-    from local.redshift.statements import Query, Statement, StatementStore
+    from local.redshift.statements import Query, Statement
     from local.redshift.storage import Storage
+    from local.redshift.store import StatementStore
 
 Request = dict[str, Any]
 Response = dict[str, Any]

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from ministack import app
-from ministack.core import iam_actions, router
+from ministack.core import iam_actions, responses, router
 from ministack.core.concurrency import run_reentrant
 
 from local.ministack_patches import MINISTACK_VERSION, UnsupportedMiniStackError
 from local.redshift import authorization, events, protocol, target
 from local.redshift.errors import DataApiError
 from local.redshift.operations import Operations
-from local.redshift.statements import StatementStore
 from local.redshift.storage import Storage
+from local.redshift.store import StatementStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,8 @@ class _Service:
     def __init__(self, engine: Engine, endpoint_url: str) -> None:
         # The cluster's own credentials: those of the emulator's root user.
         session = boto3.Session("test", "test", region_name=target.REGION)
-        storage = Storage(session, endpoint_url, default_role=None)
+        role = f"arn:aws:iam::{responses.get_account_id()}:role/{target.DEFAULT_ROLE}"
+        storage = Storage(session, endpoint_url, role)
         self.store = StatementStore(engine, storage, events.publish)
         self._operations = Operations(engine, storage, self.store)
 

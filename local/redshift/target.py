@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 CLUSTER_IDENTIFIER = "local-redshift"
 WORKGROUP_NAME = "local-workgroup"
+# The role that UNLOAD and COPY take with `IAM_ROLE default`; it must exist in IAM to be of use.
+DEFAULT_ROLE = "local-redshift"
 # Policies name a workgroup by its id, not its name (Service Authorization Reference, Amazon Redshift Data API).
 WORKGROUP_ID = "10ca1000-0000-4000-8000-000000000001"
 

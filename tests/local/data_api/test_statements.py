@@ -336,18 +336,3 @@ class TestVisibility:
             assert error["Error"]["Message"] == "Query does not exist."
             assert error["ResourceId"] == statement
         assert statement not in [s["Id"] for s in other.client.list_statements()["Statements"]]
-
-
-def test_no_more_than_500_statements_are_active(redshift: Redshift) -> None:
-    gate = redshift.client.execute_statement(Sql="select pg_advisory_lock(1), pg_sleep(100)", **AS_SUPERUSER)["Id"]
-    redshift.wait_until_started(gate)
-    waiting = [
-        redshift.client.execute_statement(Sql="select pg_advisory_lock(1)", **AS_SUPERUSER)["Id"] for _ in range(499)
-    ]
-
-    with pytest.raises(redshift.client.exceptions.ActiveStatementsExceededException):
-        redshift.client.execute_statement(Sql="select 1", **AS_SUPERUSER)
-
-    assert redshift.client.describe_statement(Id=waiting[-1])["Status"] == "SUBMITTED"
-    redshift.client.cancel_statement(Id=gate)
-    assert redshift.end_of(waiting[-1])["Status"] == "FINISHED"
