@@ -103,7 +103,7 @@ class BatchTransport:
         self._may_pay_at = 0.0
         self._last_failure = ""
         self.answers: Counter[str] = Counter()
-        """How many requests came to which end: stored, unprocessed, or the reason why they are sent again."""
+        """How many requests came to which end: stored, unprocessed (in part or wholly), throttled, failed, expired."""
 
     def send(self, batches: Iterator[Batch], on_written: Callable[[Batch, float], None]) -> None:
         """Write every batch, and call `on_written(batch, write units consumed)` when all its rows are in the table.
@@ -208,7 +208,7 @@ class BatchTransport:
                 request.items, request.rows, request.write_units = items, rows, left_units
                 self._resend(request, attempts, f"{rows} rows were left unprocessed")
             case TryAgain(reason, throttled):
-                self.answers[reason] += 1
+                self.answers["throttled" if throttled else "failed"] += 1
                 if throttled:
                     self._concurrency.throttled(
                         request.rows / request.batch.rows, in_flight, connection.sent_at, time.monotonic()
