@@ -6,6 +6,8 @@ reach into private functions, so `apply` refuses every version of MiniStack but 
 
 from __future__ import annotations
 
+import json
+import json
 import os
 import threading
 from contextvars import ContextVar
@@ -13,8 +15,12 @@ from functools import wraps
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import yaml
+import yaml
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc, stepfunctions
+from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import provisioners
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +44,7 @@ def apply() -> None:
             f"the local AWS needs MiniStack {MINISTACK_VERSION}, but {installed} is installed: run "
             f"`pip install 'ministack[full]=={MINISTACK_VERSION}'`, or check every patch here against {installed}"
         )
+    _read_state_machines_in_yaml()
     _report_what_a_handler_raised()
     _unpack_each_layer_once()
     _let_lambdas_wait_for_a_slot()
@@ -45,6 +52,7 @@ def apply() -> None:
     _give_each_attempt_its_own_task_token()
     _follow_the_path_fields_of_a_map()
     _know_the_redrive_count()
+    _read_state_machines_in_yaml()
 
 
 def _around(module: Any, name: str) -> Callable[[Callable[..., Any]], None]:
@@ -59,6 +67,19 @@ def _around(module: Any, name: str) -> Callable[[Callable[..., Any]], None]:
         setattr(module, name, patched)
 
     return install
+
+
+def _read_state_machines_in_yaml() -> None:
+    """Deploy state machines that are written in YAML.
+
+    Gap: CloudFormation's definition is kept as it was written and later read as JSON alone, so that every
+    execution of such a machine fails.
+    Mend: it is turned into JSON when the stack is deployed, as CloudFormation does.
+    """
+
+    @_around(provisioners, "_sfn_definition")
+    def definition(original: Callable[..., Any], properties: Any) -> str:
+        return json.dumps(yaml.safe_load(original(properties)))
 
 
 def _report_what_a_handler_raised() -> None:
@@ -201,3 +222,15 @@ def _know_the_redrive_count() -> None:
     @_around(stepfunctions, "_resolve_ctx_path")
     def resolve(original: Callable[..., Any], path: str, context: Any) -> Any:
         return original(path, {**context, "Execution": {**context["Execution"], "RedriveCount": 0}})
+
+
+def _read_state_machines_in_yaml() -> None:
+    """Deploy state machines whose definition file is YAML.
+
+    Gap: a definition in YAML is stored as it is, and every execution of it fails as InvalidDefinition.
+    Mend: as CloudFormation does, YAML is turned into JSON once the substitutions stand in it.
+    """
+
+    @_around(provisioners, "_sfn_definition")
+    def definition(original: Callable[..., str], properties: dict[str, Any]) -> str:
+        return json.dumps(yaml.safe_load(original(properties)))

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import boto3
 import pytest
@@ -17,9 +17,11 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import mock_eval_utils
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
-from moto.stepfunctions.parser.mocking.mock_config import MockTestCase
 
 from tests.statemachine.interpreter import REGION, Machine, Scripts
+
+if TYPE_CHECKING:
+    from moto.stepfunctions.parser.mocking.mock_config import MockTestCase
 
 DEFINITIONS = Path(__file__).parents[2] / "statemachine"
 
