@@ -7,7 +7,6 @@ reach into private functions, so `apply` refuses every version of MiniStack but 
 from __future__ import annotations
 
 import json
-import json
 import os
 import threading
 from contextvars import ContextVar
@@ -16,10 +15,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import yaml
-import yaml
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc, stepfunctions
-from ministack.services.cloudformation import provisioners
 from ministack.services.cloudformation import provisioners
 
 if TYPE_CHECKING:
@@ -52,7 +49,6 @@ def apply() -> None:
     _give_each_attempt_its_own_task_token()
     _follow_the_path_fields_of_a_map()
     _know_the_redrive_count()
-    _read_state_machines_in_yaml()
 
 
 def _around(module: Any, name: str) -> Callable[[Callable[..., Any]], None]:
@@ -222,15 +218,3 @@ def _know_the_redrive_count() -> None:
     @_around(stepfunctions, "_resolve_ctx_path")
     def resolve(original: Callable[..., Any], path: str, context: Any) -> Any:
         return original(path, {**context, "Execution": {**context["Execution"], "RedriveCount": 0}})
-
-
-def _read_state_machines_in_yaml() -> None:
-    """Deploy state machines whose definition file is YAML.
-
-    Gap: a definition in YAML is stored as it is, and every execution of it fails as InvalidDefinition.
-    Mend: as CloudFormation does, YAML is turned into JSON once the substitutions stand in it.
-    """
-
-    @_around(provisioners, "_sfn_definition")
-    def definition(original: Callable[..., str], properties: dict[str, Any]) -> str:
-        return json.dumps(yaml.safe_load(original(properties)))

@@ -108,6 +108,11 @@ class LocalAws:
             config=Config(retries={"mode": "standard"}),
         )
 
+    @property
+    def redshift_connection(self) -> dict[str, str]:
+        """What ExecuteStatement needs to reach the local cluster as its superuser."""
+        return {"ClusterIdentifier": CLUSTER, "Database": DATABASE, "SecretArn": self.secret_arn}
+
     def log(self) -> str:
         """Return what the process has printed: warnings, and tracebacks of failed handlers."""
         return (self.directory / "aws.log").read_text(errors="replace")

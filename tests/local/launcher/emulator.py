@@ -20,7 +20,7 @@ class Emulator:
     def __init__(self, endpoint_url: str) -> None:
         session = botocore.session.Session()
         session.set_credentials("test", "test")
-        services = ("iam", "lambda", "stepfunctions")
+        services = ("cloudformation", "iam", "lambda", "stepfunctions")
         self.clients: dict[str, Any] = {
             service: session.create_client(service, region_name="us-east-1", endpoint_url=endpoint_url)
             for service in services
@@ -42,15 +42,19 @@ class Emulator:
         return str(created["FunctionArn"])
 
     def execute(self, name: str, states: dict[str, Any], state_input: Any = None) -> dict[str, Any]:
-        """Run a state machine to its end; return what DescribeExecution says of it."""
-        states_client = self.clients["stepfunctions"]
-        machine = states_client.create_state_machine(
+        """Create a state machine and run it to its end, as `run` does."""
+        machine = self.clients["stepfunctions"].create_state_machine(
             name=name,
             definition=json.dumps({"StartAt": next(iter(states)), "States": states}),
             roleArn=self.role_arn,
         )
+        return self.run(machine["stateMachineArn"], state_input)
+
+    def run(self, state_machine_arn: str, state_input: Any = None) -> dict[str, Any]:
+        """Run a state machine to its end; return what DescribeExecution says of it."""
+        states_client = self.clients["stepfunctions"]
         execution = states_client.start_execution(
-            stateMachineArn=machine["stateMachineArn"], input=json.dumps(state_input or {})
+            stateMachineArn=state_machine_arn, input=json.dumps(state_input or {})
         )
         deadline = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < deadline:
@@ -58,7 +62,7 @@ class Emulator:
             if described["status"] != "RUNNING":
                 return described
             time.sleep(0.05)
-        pytest.fail(f"the execution of {name} didn't end within {DEADLINE_SECONDS} s")
+        pytest.fail(f"{execution['executionArn']} didn't end within {DEADLINE_SECONDS} s")
 
 
 def archive(files: dict[str, str]) -> bytes:

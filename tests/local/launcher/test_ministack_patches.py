@@ -198,6 +198,45 @@ def handler(event, context):
     assert len(folders_of(mended)) == 1
 
 
+YAML_MACHINE = """
+Resources:
+  Machine:
+    Type: AWS::StepFunctions::StateMachine
+    Properties:
+      StateMachineName: written-in-yaml
+      RoleArn: arn:aws:iam::000000000000:role/any
+      DefinitionSubstitutions: {Answer: "42"}
+      DefinitionString: |
+        StartAt: Answer
+        States:
+          Answer:
+            Type: Pass
+            Result: ${Answer}
+            End: true
+Outputs:
+  Arn:
+    Value: !Ref Machine
+"""
+
+
+def test_a_state_machine_written_in_yaml_runs(plain: Emulator, mended: Emulator) -> None:
+    def outcome_of(emulator: Emulator) -> tuple[str, str | None]:
+        cloudformation = emulator.clients["cloudformation"]
+        cloudformation.create_stack(StackName="yaml", TemplateBody=YAML_MACHINE)
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName="yaml", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        )
+        (stack,) = cloudformation.describe_stacks(StackName="yaml")["Stacks"]
+        ended = emulator.run(stack["Outputs"][0]["OutputValue"])
+        return ended["status"], ended.get("output")
+
+    assert outcome_of(plain) == (
+        "FAILED",
+        '{"Error": "InvalidDefinition", "Cause": "Could not parse state machine definition"}',
+    )
+    assert outcome_of(mended) == ("SUCCEEDED", "42")
+
+
 def test_another_version_of_ministack_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ministack_patches, "version", lambda _package: "1.5.34")
 
