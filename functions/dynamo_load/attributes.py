@@ -123,7 +123,7 @@ def _kind(arrow_type: pa.DataType) -> ValueKind | None:
 
 def _ttl_kind(arrow_type: pa.DataType) -> ValueKind | None:
     if pa.types.is_integer(arrow_type):
-        return EXACT_NUMBER
+        return INTEGER
     if _is_decimal(arrow_type) or _is_float(arrow_type):
         return TTL_NUMBER
     if pa.types.is_date(arrow_type) or pa.types.is_timestamp(arrow_type):
@@ -199,8 +199,12 @@ def _text_bytes(_values: pa.Array, text: pa.Array, rows: NDArray[np.int64]) -> N
     return _value_bytes(text, text, rows)
 
 
+def _integer_bytes(_values: pa.Array, text: pa.Array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return numbers.integer_sizes(text.take(pa.array(rows)))
+
+
 def _number_bytes(_values: pa.Array, text: pa.Array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return numbers.sizes(text.take(rows))
+    return numbers.sizes(text.take(pa.array(rows)))
 
 
 def _one_byte(values: pa.Array, _text: pa.Array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -208,25 +212,26 @@ def _one_byte(values: pa.Array, _text: pa.Array, rows: NDArray[np.int64]) -> NDA
 
 
 def _nested_bytes(values: pa.Array, _text: pa.Array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return nested.sizes(values.take(rows))
+    return nested.sizes(values.take(pa.array(rows)))
 
 
 STRING = ValueKind("S", _string_text, _value_bytes)
 DATE = ValueKind("S", times.date_text, _text_bytes)
 TIMESTAMP = ValueKind("S", times.timestamp_text, _text_bytes)
 TIME = ValueKind("S", times.time_text, _text_bytes)
-EXACT_NUMBER = ValueKind("N", _exact_text, _number_bytes)
+INTEGER = ValueKind("N", _exact_text, _integer_bytes)
+DECIMAL = ValueKind("N", _exact_text, _number_bytes)
 FLOAT = ValueKind("N", numbers.float_text, _number_bytes)
 TTL_NUMBER = ValueKind("N", _ttl_number_text, _number_bytes)
-TTL_TIME = ValueKind("N", _ttl_time_text, _number_bytes)
+TTL_TIME = ValueKind("N", _ttl_time_text, _integer_bytes)
 BOOLEAN = ValueKind("BOOL", _boolean_text, _one_byte)
 BINARY = ValueKind("B", _base64_text, _value_bytes)
 NESTED = ValueKind("M", _nested_text, _nested_bytes)
 
 _KINDS: list[tuple[Callable[[pa.DataType], bool], ValueKind]] = [
     (_is_text, STRING),
-    (pa.types.is_integer, EXACT_NUMBER),
-    (_is_decimal, EXACT_NUMBER),
+    (pa.types.is_integer, INTEGER),
+    (_is_decimal, DECIMAL),
     (_is_float, FLOAT),
     (pa.types.is_boolean, BOOLEAN),
     (pa.types.is_date, DATE),
