@@ -69,6 +69,15 @@ CREATE FUNCTION redshift.regexp_replace(value text, pattern text) RETURNS text
 CREATE FUNCTION redshift.regexp_replace(value text, pattern text, replacement text) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql RETURN pg_catalog.regexp_replace(value, pattern, replacement, 'g');
 
+-- A field of a CSV line, as UNLOAD writes it.
+CREATE FUNCTION redshift.csv_field(value text, delimiter text) RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN CASE
+        WHEN value IS NULL THEN ''
+        WHEN value = '' OR strpos(value, delimiter) > 0 OR value ~ E'["\n\r]'
+            THEN '"' || replace(value, '"', '""') || '"'
+        ELSE value
+    END;
+
 -- Dates and times. SYSDATE, without parentheses, is rewritten as LOCALTIMESTAMP: the start of the transaction.
 CREATE FUNCTION redshift.getdate() RETURNS timestamp STABLE PARALLEL SAFE LANGUAGE sql
     RETURN date_trunc('second', statement_timestamp()::timestamp);

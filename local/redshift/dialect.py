@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from local.redshift import expressions, procedures, tables
-from local.redshift.expressions import NotImitated
+from local.redshift.failures import NotImitated
 from local.redshift.lexer import Token, text_of, tokens
 
 if TYPE_CHECKING:

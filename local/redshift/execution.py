@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+from botocore.exceptions import ClientError
 from psycopg.types.string import TextLoader
 
-from local.redshift import dialect, lexer
-from local.redshift.expressions import NotImitated
+from local.redshift import copy_from, dialect, lexer, unload
+from local.redshift.failures import SqlCancelled, SqlFailed
+from local.redshift.storage import storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from local.redshift.storage import Storage
 
-
-class SqlFailed(Exception):
-    """The statement failed; the message is what Redshift would report, with its leading `ERROR: `."""
-
-
-class SqlCancelled(Exception):
-    """The statement was cancelled while it ran."""
+__all__ = ["Column", "SqlCancelled", "SqlFailed", "StatementResult", "run"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +46,6 @@ class StatementResult:
     rows: int
 
 
-_MULTIPLE: Final = "ERROR: cannot insert multiple commands into a prepared statement"
-
-
 def run(
     connection: psycopg.Connection[Any], sql: str, parameters: Mapping[str, str], storage: Storage
 ) -> StatementResult:
@@ -65,25 +58,32 @@ def run(
     Raises `SqlFailed` (also for what this engine doesn't imitate) and `SqlCancelled` (`connection.cancel_safe()` from
     another thread).
     """
+    texts = lexer.statements(sql)
+    if len(texts) != 1:
+        raise SqlFailed("cannot insert multiple commands into a prepared statement" if texts else "no SQL statement")
+    text, values = _bind(texts[0], parameters)
     try:
-        texts = lexer.statements(sql)
-        if len(texts) != 1:
-            raise SqlFailed(_MULTIPLE if texts else "ERROR: the SQL text holds no statement")
-        return _run(connection, texts[0], parameters, storage)
+        match next(lexer.tokens(text)).word:
+            case "UNLOAD":
+                return StatementResult([], [], unload.run(connection, text, storage))
+            case "COPY":
+                return StatementResult([], [], copy_from.run(connection, text, storage))
+            case _:
+                return _query(connection, dialect.translate(text, connection), values)
+    except psycopg.errors.QueryCanceled as error:
+        raise SqlCancelled from error
     except psycopg.Error as error:
-        _raise_as_redshift(error)
-    except (NotImitated, lexer.UnterminatedToken) as error:
-        raise SqlFailed(f"ERROR: {error}") from error
+        # The detail and context that PostgreSQL adds may hold row contents.
+        raise SqlFailed(error.diag.message_primary or str(error)) from error
+    except ClientError as error:
+        raise SqlFailed(storage_error(error)) from error
 
 
-def _run(
-    connection: psycopg.Connection[Any], statement: str, parameters: Mapping[str, str], storage: Storage  # noqa: ARG001
-) -> StatementResult:
-    text, values = _bind(statement, parameters)
+def _query(connection: psycopg.Connection[Any], sql: str, values: list[str]) -> StatementResult:
     with psycopg.RawCursor(connection) as cursor:
         for type_name in _TYPES.keys() - _PYTHON_TYPES:
             cursor.adapters.register_loader(type_name, TextLoader)
-        cursor.execute(dialect.translate(text, connection).encode(), values or None)
+        cursor.execute(sql.encode(), values or None)
         if cursor.description is None:
             return StatementResult(columns=[], records=[], rows=cursor.rowcount)
         records = cursor.fetchall()
@@ -98,21 +98,14 @@ def _bind(statement: str, parameters: Mapping[str, str]) -> tuple[str, list[str]
         if token.kind is lexer.Kind.PLACEHOLDER:
             name = token.text[1:]
             if name not in parameters:
-                raise SqlFailed(f"ERROR: the statement's parameter :{name} was given no value")
+                raise SqlFailed(f"the statement's parameter :{name} was given no value")
             values.append(parameters[name])
             pieces.append(token._replace(text=f"${len(values)}"))
         elif token.text.startswith("$") and token.kind is lexer.Kind.SYMBOL:
-            raise SqlFailed(f"ERROR: there is no parameter {token.text}")
+            raise SqlFailed(f"there is no parameter {token.text}")
         else:
             pieces.append(token)
     return lexer.text_of(pieces), values
-
-
-def _raise_as_redshift(error: psycopg.Error) -> NoReturn:
-    if isinstance(error, psycopg.errors.QueryCanceled):
-        raise SqlCancelled("ERROR: Query (cancelled) on user's request") from error
-    # The detail and context that PostgreSQL adds may hold row contents.
-    raise SqlFailed(f"ERROR: {error.diag.message_primary or error}") from error
 
 
 # PostgreSQL type → Redshift's name, and the precision and scale its JDBC driver reports for it.

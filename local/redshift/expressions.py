@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from local.redshift.failures import NotImitated
 from local.redshift.lexer import Kind, Token, closing, split, text_of, tokens
 
 if TYPE_CHECKING:
@@ -12,13 +13,6 @@ if TYPE_CHECKING:
     # A rule looks at the word at an index. It answers None if the word means nothing special there, else what to
     # write instead, and the index to go on from.
     Rule = Callable[[Sequence[Token], int], tuple[list[Token], int] | None]
-
-
-class NotImitated(Exception):
-    """A construct of Redshift that this engine can't run as Redshift would; the message names it."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not imitated by the local Redshift")
 
 
 def rewrite(sql: Sequence[Token]) -> list[Token]:

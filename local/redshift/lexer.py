@@ -9,6 +9,8 @@ import enum
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from local.redshift.failures import SqlFailed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -39,7 +41,7 @@ class Token(NamedTuple):
         return self.text.upper() if self.kind is Kind.WORD else ""
 
 
-class UnterminatedToken(ValueError):
+class UnterminatedToken(SqlFailed):
     """A string, comment, dollar quote or quoted identifier has no end."""
 
 

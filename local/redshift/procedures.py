@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
-from local.redshift.expressions import NotImitated, sql
+from local.redshift.expressions import sql
+from local.redshift.failures import NotImitated
 from local.redshift.lexer import Kind, Token, closing, split, string_value, text_of, tokens
 
 if TYPE_CHECKING:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
+import boto3
 from botocore.exceptions import ClientError
 
+from local.redshift.failures import SqlFailed
+
 if TYPE_CHECKING:
-    import boto3
+    from collections.abc import Iterator
+
     from mypy_boto3_s3.client import S3Client
 
 DEFAULT_ROLE: Final = "default"
 
+_URL: Final = re.compile(r"s3://([^/]+)/?(.*)", re.DOTALL)
 
-class RoleNotUsable(Exception):
-    """The IAM role of an UNLOAD or COPY isn't attached to the cluster, doesn't exist, or can't be assumed."""
+
+class RoleNotUsable(SqlFailed):
+    """The IAM role of an UNLOAD or COPY doesn't exist or can't be assumed."""
 
 
 class Storage:
@@ -29,24 +36,50 @@ class Storage:
         self._endpoint_url = endpoint_url
         self._default_role = default_role
 
-    def as_role(self, role: str) -> S3Client:
-        """An S3 client with the rights of `role`, an ARN or `default`. Raises `RoleNotUsable`."""
-        arn = self._default_role if role == DEFAULT_ROLE else role
-        if arn is None:
-            raise RoleNotUsable("the cluster has no default IAM role; name one by its ARN")
+    def as_role(self, role: str, region: str | None = None) -> S3Client:
+        """An S3 client with the rights of `role`: `default`, an ARN, or ARNs chained by commas.
+
+        Raises `RoleNotUsable`.
+        """
+        chain = self._default_role if role == DEFAULT_ROLE else role
+        if chain is None:
+            raise RoleNotUsable("the cluster has no default IAM role: name a role by its ARN")
+        session = self._session
+        for arn in chain.split(","):
+            session = self._assume(arn, session)
+        return session.client("s3", region_name=region, endpoint_url=self._endpoint_url)
+
+    def _assume(self, arn: str, session: boto3.Session) -> boto3.Session:
         try:
+            # An emulated STS hands out credentials for roles that don't exist.
             self._session.client("iam", endpoint_url=self._endpoint_url).get_role(RoleName=arn.rpartition("/")[2])
-            credentials = self._session.client("sts", endpoint_url=self._endpoint_url).assume_role(
-                RoleArn=arn, RoleSessionName="RedshiftIamRoleSession"
-            )["Credentials"]
+            sts = session.client("sts", endpoint_url=self._endpoint_url)
+            assumed = sts.assume_role(RoleArn=arn, RoleSessionName="RedshiftIamRoleSession")["Credentials"]
         except ClientError as error:
             raise RoleNotUsable(
-                f"User arn:aws:redshift is not authorized to assume IAM Role {arn}: {error.response['Error']['Code']}"
+                f"User arn:aws:redshift is not authorized to assume IAM Role {arn} ({error.response['Error']['Code']})"
             ) from error
-        return self._session.client(
-            "s3",
-            endpoint_url=self._endpoint_url,
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
+        return boto3.Session(
+            assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"], session.region_name
         )
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """The bucket, and the key or prefix, of `s3://bucket/key`. Raises `SqlFailed`."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise SqlFailed(f"The S3 location {url!r} must begin with s3://")
+    return match.group(1), match.group(2)
+
+
+def keys_under(s3: S3Client, bucket: str, prefix: str) -> Iterator[str]:
+    """The keys of all objects whose key begins with `prefix`, in S3's order. Raises `ClientError`."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for item in page.get("Contents", []):
+            yield item["Key"]
+
+
+def storage_error(error: ClientError) -> str:
+    """What Redshift reports when S3 refuses a request."""
+    code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return f"S3ServiceException:{error.response['Error'].get('Message', '')},Status {status},Error {code}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from local.redshift.expressions import NotImitated, spaced, sql
+from local.redshift.expressions import spaced, sql
+from local.redshift.failures import NotImitated
 from local.redshift.lexer import Kind, Token, closing, split
 
 if TYPE_CHECKING:

@@ -1,0 +1,246 @@
+"""The rows of an UNLOAD: the query streamed out of PostgreSQL into Arrow, with the types that Redshift writes.
+
+PostgreSQL streams CSV (COPY), Arrow parses it: both are compiled code, nothing here runs per value, and no more than
+a block of rows is in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from local.redshift.failures import SqlFailed
+from local.redshift.lexer import string_literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+    from local.redshift.unload import Unload
+
+_BLOCK_BYTES: Final = 4 * 1024 * 1024
+
+# PostgreSQL's type → Redshift's name in the manifest, and what Parquet gets; None if Redshift refuses that.
+_TYPES: Final[dict[str, tuple[str, pa.DataType | None]]] = {
+    "int2": ("smallint", pa.int16()),
+    "int4": ("integer", pa.int32()),
+    "int8": ("bigint", pa.int64()),
+    "float4": ("real", pa.float32()),
+    "float8": ("double precision", pa.float64()),
+    "bool": ("boolean", pa.bool_()),
+    "bpchar": ("character", pa.string()),
+    "varchar": ("character varying", pa.string()),
+    "text": ("character varying", pa.string()),
+    "name": ("character varying", pa.string()),
+    "date": ("date", pa.date32()),
+    "timestamp": ("timestamp without time zone", pa.timestamp("us")),
+    "timestamptz": ("timestamp with time zone", pa.timestamp("us")),
+    "jsonb": ("super", pa.string()),
+    "time": ("time without time zone", None),
+    "timetz": ("time with time zone", None),
+    "bytea": ("binary varying", None),
+}
+_NOT_A_PARTITION: Final = frozenset({"float8", "timestamptz", "jsonb", "time", "timetz", "bytea"})
+_NUMBERS: Final = frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"})
+_MAX_PRECISION: Final = 38
+_MAX_VARCHAR: Final = 65535
+_HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
+_HIVE_ESCAPED: Final = re.compile(r"[\x00-\x1f\x7f\"#%'*/:=?\\{\[\]^]")
+
+
+@dataclass(frozen=True)
+class UnloadColumn:
+    """A column of the query: `expression` reads it, `source_type` is PostgreSQL's, `schema_type` the manifest's."""
+
+    name: str
+    expression: str
+    source_type: str
+    schema_type: dict[str, str | int]
+    parquet_type: pa.DataType | None
+
+
+class UnloadRows:
+    """The result of a query, in parts that each belong into one folder.
+
+    For Parquet a part has the query's columns; for CSV and JSON it has one column, `line`, the text with its line
+    end. `columns` are the columns that are written.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], query: str, unload: Unload) -> None:
+        self._connection = connection
+        self._query = query
+        self._unload = unload
+        self._described = _describe(connection, query)
+        self._partitions = [self._partition(name) for name in unload.partition_by]
+        dropped = [] if unload.include_partitions else self._partitions
+        self.columns = [column for column in self._described if column not in dropped]
+        if unload.partition_by and not self.columns:
+            raise SqlFailed("PARTITION BY must leave at least one column in the files")
+        names = [column.name for column in self.columns]
+        if unload.file_format == "JSON" and len(set(names)) < len(names):
+            raise SqlFailed("UNLOAD to JSON needs column names that differ")
+
+    def read(self) -> Iterator[tuple[str, pa.Table]]:
+        """Runs the query, and yields its rows with the folder they belong into, folder by folder.
+
+        Raises `SqlFailed`, `psycopg.Error`.
+        """
+        selected, types = self._selection()
+        order = ""
+        if self._partitions:
+            keys = ", ".join(_text(column) for column in self._partitions)
+            selected, types = [*selected, f"json_build_array({keys})::text"], [*types, pa.string()]
+            order = f" ORDER BY {len(selected)}"
+        aliases = ", ".join(column.expression for column in self._described)
+        source = f"SELECT {', '.join(selected)} FROM ({self._query}\n) AS unloaded({aliases}){order}"  # noqa: S608
+        with (
+            self._connection.cursor() as cursor,
+            cursor.copy(f"COPY ({source}) TO STDOUT (FORMAT csv)".encode()) as copy,
+        ):
+            for block in _blocks(copy):
+                rows = _parse(block, types)
+                if self._partitions:
+                    yield from self._by_folder(rows)
+                else:
+                    yield "", self._named(rows)
+
+    def _selection(self) -> tuple[list[str], list[pa.DataType]]:
+        if self._unload.file_format == "PARQUET":
+            return [_parquet(column) for column in self.columns], [_parquet_type(column) for column in self.columns]
+        line = _csv_line(self.columns, self._unload.delimiter) if self._unload.file_format == "CSV" else None
+        return [line or _json_line(self.columns)], [pa.string()]
+
+    def _partition(self, name: str) -> UnloadColumn:
+        for column in self._described:
+            if column.name == name:
+                if column.source_type in _NOT_A_PARTITION:
+                    raise SqlFailed(f'column "{name}" has a type that PARTITION BY doesn\'t take')
+                return column
+        raise SqlFailed(f'column "{name}" of PARTITION BY is not in the query')
+
+    def _by_folder(self, rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+        keys = pc.run_end_encode(rows.column(rows.num_columns - 1).combine_chunks())
+        start = 0
+        for end, key in zip(keys.run_ends.to_pylist(), keys.values.to_pylist(), strict=True):
+            values = (_HIVE_NULL if value in {None, ""} else _hive(value) for value in json.loads(key))
+            folder = "".join(f"{name}={value}/" for name, value in zip(self._unload.partition_by, values, strict=True))
+            yield folder, self._named(rows.slice(start, end - start).drop_columns([rows.column_names[-1]]))
+            start = end
+
+    def _named(self, rows: pa.Table) -> pa.Table:
+        names = [column.name for column in self.columns] if self._unload.file_format == "PARQUET" else ["line"]
+        return rows.rename_columns(names)
+
+
+def _describe(connection: psycopg.Connection[Any], query: str) -> list[UnloadColumn]:
+    columns = []
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM ({query}\n) AS unloaded LIMIT 0".encode())  # noqa: S608
+        for index, described in enumerate(cursor.description or []):
+            known = connection.adapters.types.get(described.type_code)
+            type_name = known.name if known else described.type_display
+            base, parquet_type = _TYPES.get(type_name, (type_name, None))
+            schema_type: dict[str, str | int] = {"base": base}
+            if type_name == "numeric":
+                if described.precision is not None:
+                    schema_type |= {"precision": described.precision, "scale": described.scale or 0}
+                    if described.precision <= _MAX_PRECISION:
+                        parquet_type = pa.decimal128(described.precision, described.scale or 0)
+            elif parquet_type == pa.string() and base != "super":
+                schema_type["max_length"] = described.display_size or _MAX_VARCHAR
+            columns.append(UnloadColumn(described.name, f"c{index}", type_name, schema_type, parquet_type))
+    return columns
+
+
+def _blocks(copy: psycopg.Copy) -> Iterator[bytes]:
+    """Whole rows of CSV, a few megabytes at a time: PostgreSQL sends each row as one message."""
+    rows, size = [], 0
+    while row := copy.read():
+        rows.append(row)
+        size += len(row)
+        if size >= _BLOCK_BYTES:
+            yield b"".join(rows)
+            rows, size = [], 0
+    if rows:
+        yield b"".join(rows)
+
+
+def _parse(block: bytes, types: list[pa.DataType]) -> pa.Table:
+    names = [str(index) for index in range(len(types))]
+    try:
+        return pyarrow.csv.read_csv(
+            pa.BufferReader(block),
+            read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=len(block) + 1),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict(zip(names, types, strict=True)),
+                # PostgreSQL's NULL is nothing at all, its empty string a pair of quotes.
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                true_values=["t"],
+                false_values=["f"],
+                timestamp_parsers=[pyarrow.csv.ISO8601],
+                check_utf8=False,
+            ),
+        )
+    except pa.ArrowInvalid:
+        # Arrow's own message quotes the value.
+        raise SqlFailed("a value of the query is outside the range of its column's type") from None
+
+
+def _parquet(column: UnloadColumn) -> str:
+    if column.source_type == "timestamptz":
+        return f"({column.expression} AT TIME ZONE 'UTC')"
+    return f"redshift.json_serialize({column.expression})" if column.source_type == "jsonb" else column.expression
+
+
+def _parquet_type(column: UnloadColumn) -> pa.DataType:
+    if column.parquet_type is not None:
+        return column.parquet_type
+    if column.source_type == "numeric":
+        raise SqlFailed(
+            f'the precision of column "{column.name}" is unknown to the local Redshift or beyond 38 digits: '
+            "cast it to DECIMAL(precision, scale)"
+        )
+    raise SqlFailed(f'column "{column.name}" has type {column.schema_type["base"]}, which UNLOAD to Parquet refuses')
+
+
+def _text(column: UnloadColumn) -> str:
+    match column.source_type:
+        case "bool":
+            return f"CASE {column.expression} WHEN true THEN 't' WHEN false THEN 'f' END"
+        case "bytea":
+            return f"encode({column.expression}, 'hex')"
+        case "jsonb":
+            return f"redshift.json_serialize({column.expression})"
+        case _:
+            return f"{column.expression}::text"
+
+
+def _csv_line(columns: list[UnloadColumn], delimiter: str) -> str:
+    quoted = string_literal(delimiter)
+    fields = f" || {quoted} || ".join(f"redshift.csv_field({_text(column)}, {quoted})" for column in columns)
+    return f"{fields} || E'\\n'"
+
+
+def _json_line(columns: list[UnloadColumn]) -> str:
+    members = []
+    for column in columns:
+        value = column.expression if column.source_type in _NUMBERS else _text(column)
+        text = value if column.source_type == "jsonb" else f"to_json({value})::text"
+        label = string_literal(json.dumps(column.name, ensure_ascii=False) + ":")
+        members.append(f"{label} || coalesce({text}, 'null')")
+    joined = " || ',' || ".join(members)
+    return f"'{{' || {joined} || E'}}\\n'"
+
+
+def _hive(value: str) -> str:
+    return _HIVE_ESCAPED.sub(lambda match: f"%{ord(match.group()):02X}", value)
