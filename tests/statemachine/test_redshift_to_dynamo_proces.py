@@ -1,0 +1,345 @@
+"""Every Retry, Catch and Choice branch of the state machine that loads Redshift rows into DynamoDB."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto.stepfunctions.parser.api import HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
+    DistributedIterationComponent,
+)
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+
+import dynamo_load.errors
+from errors import TransientError
+from tests.statemachine.conftest import DEFINITIONS
+from tests.statemachine.interpreter import REGION, Machine, Result, Run, returns, throws
+
+NAME = "redshift_to_dynamo_proces"
+BUCKET = "data"
+UNLOAD, LIST, LOAD, VERIFY = "Unload Redshift Table", "List Unloaded Files", "Load Piece", "Verify Load"
+STATES = {"unload": UNLOAD, "list": LIST, "verify": VERIFY}
+FUNCTIONS = {
+    "RedshiftUnloadFunctionArn": "unload",
+    "RedshiftUnloadS3ListFunctionArn": "list",
+    "LoadDynamoFunctionArn": "load",
+    "VerifyLoadFunctionArn": "verify",
+}
+SUBSTITUTIONS: dict[str, str | int] = {
+    **{key: f"arn:aws:lambda:us-east-1:123456789012:function:{name}" for key, name in FUNCTIONS.items()},
+    "StatementTimeoutSeconds": 60,
+    "ListTimeoutSeconds": 60,
+    "LoadTimeoutSeconds": 60,
+    "VerifyTimeoutSeconds": 60,
+    "HandOversAllowed": 3,
+    "DataBucketName": BUCKET,
+}
+UNLOADED = {"statement_id": "1", "statement_name": "redshift-unload-event-|1|a", "rows": 3, "duration_seconds": 0.1}
+VERIFIED = {"rows_unloaded": 3, "rows_written": 3}
+LAMBDA_ERRORS = [
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+    "Sandbox.Timedout",
+]
+# Whatever a loader raises as transient must be retried by the state machine.
+LOADER_ERRORS = [
+    name
+    for name, error in vars(dynamo_load.errors).items()
+    if isinstance(error, type) and issubclass(error, TransientError) and error is not TransientError
+]
+
+
+def payload(result: Any) -> Result:
+    return returns({"Payload": result, "StatusCode": 200})
+
+
+def piece(number: int) -> dict[str, Any]:
+    name = f"{number:05d}"
+    return {"piece": name, "rows": 1, "slices": [{"key": f"unload/x/{name}.parquet", "row_groups": None, "rows": 1}]}
+
+
+def plan(rows: int = 3) -> dict[str, Any]:
+    return {
+        "bucket": BUCKET,
+        "pieces_key": "loads/x/pieces.json",
+        "pieces": rows,
+        "rows": rows,
+        "load_id": "x",
+        "loader_concurrency": 2,
+    }
+
+
+def listed(rows: int = 3) -> Result:
+    return payload({"dry_run": False, "report": None, "plan": plan(rows)})
+
+
+def loaded(*, finished: bool = True) -> Result:
+    return payload({"piece": "00000", "finished": finished, "next_row": 1})
+
+
+def all_well(**others: Sequence[Result]) -> Mapping[str, Sequence[Result]]:
+    return {
+        UNLOAD: others.get("unload", [returns(UNLOADED)]),
+        LIST: others.get("list", [listed()]),
+        LOAD: others.get("load", [loaded()]),
+        VERIFY: others.get("verify", [payload(VERIFIED)]),
+        **({"Notify Support": others["notify"]} if "notify" in others else {}),
+    }
+
+
+@pytest.fixture
+def machine(make_machine: Callable[..., Machine]) -> Machine:
+    made = make_machine(NAME, **SUBSTITUTIONS)
+    s3 = boto3.client("s3", REGION)
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(
+        Bucket=BUCKET, Key="loads/x/pieces.json", Body=json.dumps([piece(number) for number in range(3)]).encode()
+    )
+    return made
+
+
+@pytest.fixture
+def tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a failed child fail the Map, which moto's interpreter counts but does not act upon."""
+    interpreted = DistributedIterationComponent._map_run
+
+    def map_run(component: Any, env: Any, eval_input: Any) -> None:
+        interpreted(component, env, eval_input)
+        if eval_input.map_run_record.execution_counter.failed.get() > eval_input.tolerated_failure_count:
+            exceeded = StatesErrorName(StatesErrorNameType.StatesExceedToleratedFailureThreshold)
+            details = EventDetails()  # type: ignore[typeddict-item]
+            details["mapRunFailedEventDetails"] = {"error": exceeded.error_name, "cause": "too many failures"}
+            raise FailureEventException(FailureEvent(env, exceeded, HistoryEventType.MapRunFailed, details))
+
+    monkeypatch.setattr(DistributedIterationComponent, "_map_run", map_run)
+
+
+@pytest.fixture
+def child(machine: Machine) -> Machine:
+    """The Distributed Map's item processor as a state machine of its own, so that its history can be read."""
+    steps = boto3.client("stepfunctions", REGION)
+    parent = json.loads(steps.describe_state_machine(stateMachineArn=machine.arn)["definition"])
+    processor = parent["States"]["Load Pieces"]["ItemProcessor"]
+    definition = {key: value for key, value in processor.items() if key != "ProcessorConfig"}
+    arn = steps.create_state_machine(
+        name="child", definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/machine"
+    )["stateMachineArn"]
+    return Machine(arn, machine.scripts, machine.waits)
+
+
+def run_child(child: Machine, *results: Result) -> Run:
+    return child.run({"plan": plan(), "piece": piece(0), "execution_arn": "arn:x", "hand_overs": 0}, {LOAD: results})
+
+
+def test_a_load_runs_through_all_states_and_ends_with_its_figures(machine: Machine) -> None:
+    run = machine.run({}, all_well())
+    assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
+    assert run.states == [UNLOAD, LIST, "Anything To Load?", "Load Pieces", VERIFY, "Loaded"]
+    assert machine.mails() == []
+
+
+def test_each_function_gets_what_it_works_with_and_nothing_that_grows_with_the_table(machine: Machine) -> None:
+    request = {"table": "public.reviews"}
+    run = machine.run(request, all_well())
+    execution_arn = run.execution["executionArn"]
+    unload, listing, verify = (parameters["Payload"] for parameters in run.parameters("lambda"))
+    assert (unload["execution"]["Id"], unload["execution"]["Input"]) == (execution_arn, request)
+    assert (unload["state"]["Name"], bool(unload["task_token"])) == (UNLOAD, True)
+    assert (listing["execution"]["Id"], listing["execution"]["Input"]) == (execution_arn, request)
+    assert listing["unload"] == UNLOADED
+    assert (verify["plan"], verify["execution_arn"]) == (plan(), execution_arn)
+
+
+@pytest.mark.usefixtures("tolerance")
+def test_every_piece_gets_a_loader_of_its_own(machine: Machine) -> None:
+    assert machine.run({}, all_well(load=[loaded()] * 3 + [throws("OneMore")])).status == "SUCCEEDED"
+    failing = all_well(load=[loaded()] * 2 + [throws("Third")], verify=[throws("RowsUnaccounted")])
+    assert machine.run({}, failing).status == "FAILED"
+
+
+def test_the_children_leave_their_results_in_the_bucket(machine: Machine) -> None:
+    run = machine.run({}, all_well())
+    prefix = f"loads/{run.execution['name']}/results/"
+    (written,) = boto3.client("s3", REGION).list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
+    assert written["Key"].endswith("/manifest.json")
+
+
+def test_a_load_of_no_rows_starts_no_loader_and_is_verified(machine: Machine) -> None:
+    run = machine.run({}, all_well(list=[listed(rows=0)], load=[throws("Started")]))
+    assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
+    assert run.states == [UNLOAD, LIST, "Anything To Load?", VERIFY, "Loaded"]
+
+
+def test_a_dry_run_ends_with_its_report(machine: Machine) -> None:
+    report = {"rows": 3, "write_units": 3}
+    run = machine.run({"dry_run": True}, all_well(list=[payload({"dry_run": True, "report": report, "plan": None})]))
+    assert (run.status, run.output) == ("SUCCEEDED", report)
+    assert run.states == [UNLOAD, LIST, "Anything To Load?", "Dry Run Reported"]
+
+
+@pytest.mark.parametrize(
+    ("state", "named"),
+    [
+        ("unload", ["RedshiftBusy", "RedshiftUnavailable", "StorageUnavailable"]),
+        ("list", ["FileReadInterrupted", "StorageUnavailable"]),
+        ("verify", ["LedgerUnavailable"]),
+    ],
+)
+def test_a_transient_error_is_retried_a_bounded_number_of_times(machine: Machine, state: str, named: list[str]) -> None:
+    success = all_well()[STATES[state]]
+    for error in [*LAMBDA_ERRORS, *named]:
+        recovered = machine.run({}, all_well(**{state: [throws(error), *success]}))
+        assert (recovered.status, len(recovered.waits)) == ("SUCCEEDED", 1)
+    for error, retries in [(LAMBDA_ERRORS[0], 6), (named[0], 8)]:
+        exhausted = machine.run({}, all_well(**{state: [throws(error)]}))
+        assert (exhausted.status, exhausted.error, len(exhausted.waits)) == ("FAILED", error, retries)
+
+
+def test_a_lost_event_makes_the_unload_attach_once_more(machine: Machine) -> None:
+    run = machine.run({}, all_well(unload=[throws("States.Timeout"), returns(UNLOADED)]))
+    assert (run.status, len(run.waits)) == ("SUCCEEDED", 1)
+    never = machine.run({}, all_well(unload=[throws("States.Timeout")]))
+    # moto's interpreter refuses `States.` names in a Fail state, so the error itself is read from the mail.
+    assert (never.status, len(never.waits)) == ("FAILED", 1)
+    (mail,) = machine.mails()
+    assert "Error: States.Timeout" in mail["Message"]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_any_other_failure_is_mailed_at_once_and_ends_the_execution(machine: Machine, state: str) -> None:
+    run = machine.run({"table": "t"}, all_well(**{state: [throws("SomeFailure", "3 rows are missing")]}))
+    assert (run.status, run.error, run.cause) == ("FAILED", "SomeFailure", "3 rows are missing")
+    assert run.waits == []
+    (mail,) = machine.mails()
+    assert mail["Subject"] == f"{NAME} failed"
+    assert "Error: SomeFailure\n" in mail["Message"]
+    assert "Cause: 3 rows are missing\n" in mail["Message"]
+    assert '"table":"t"' in mail["Message"].replace('": "', '":"')
+    assert f"https://console/{run.execution['executionArn']}" in mail["Message"]
+
+
+def test_an_exception_in_a_function_is_mailed_without_its_stack_trace(machine: Machine) -> None:
+    cause = json.dumps(
+        {
+            "errorMessage": "a.parquet is missing: {}",
+            "errorType": "ManifestMismatch",
+            "requestId": "1",
+            "stackTrace": ["File app.py"],
+        }
+    )
+    run = machine.run({}, all_well(list=[throws("ManifestMismatch", cause)]))
+    assert (run.status, run.error, run.cause) == ("FAILED", "ManifestMismatch", "a.parquet is missing: {}")
+    (mail,) = machine.mails()
+    assert "Error: ManifestMismatch\n\nCause: a.parquet is missing: {}\n" in mail["Message"]
+    assert "stackTrace" not in mail["Message"]
+
+
+def test_a_cause_in_any_other_form_is_mailed_as_it_is(machine: Machine) -> None:
+    for cause in ["{", '{"errorMessage": "cut off', 'ERROR: syntax error at or near "{"']:
+        run = machine.run({}, all_well(list=[throws("Odd", cause)]))
+        assert (run.status, run.error, run.cause) == ("FAILED", "Odd", cause)
+    assert len(machine.mails()) == 3
+
+
+def test_an_input_that_is_no_object_is_mailed_too(machine: Machine) -> None:
+    for request in ["text", 5, [1, 2], None]:
+        run = machine.run(request, all_well(unload=[throws("InvalidInput", "the input is no object")]))
+        assert (run.status, run.error) == ("FAILED", "InvalidInput")
+    assert len(machine.mails()) == 4
+
+
+@pytest.mark.usefixtures("tolerance")
+def test_a_failed_piece_leads_to_the_verification_that_says_what_is_missing(machine: Machine) -> None:
+    short = throws("RowsUnaccounted", "1 row short")
+    run = machine.run({}, all_well(load=[throws("DynamoDbRefused")], verify=[short]))
+    assert (run.status, run.error, run.cause) == ("FAILED", "RowsUnaccounted", "1 row short")
+    assert run.states[-5:] == ["Load Pieces", VERIFY, "Raised By A Function?", "Notify Support", "Load Failed"]
+    assert len(machine.mails()) == 1
+
+
+@pytest.mark.usefixtures("tolerance")
+def test_a_loader_that_failed_after_its_last_row_does_not_fail_the_load(machine: Machine) -> None:
+    run = machine.run({}, all_well(load=[throws("PieceTakenOver")]))
+    assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
+
+
+def test_a_list_of_pieces_that_cannot_be_read_is_mailed(machine: Machine) -> None:
+    boto3.client("s3", REGION).delete_object(Bucket=BUCKET, Key="loads/x/pieces.json")
+    run = machine.run({}, all_well())
+    assert run.status == "FAILED"
+    assert VERIFY not in run.states
+    assert len(machine.mails()) == 1
+
+
+def test_the_execution_fails_with_its_own_error_when_the_mail_cannot_be_sent(machine: Machine) -> None:
+    run = machine.run({}, all_well(unload=[throws("StatementFailed")], notify=[throws("SNS.NotFoundException")]))
+    assert (run.status, run.error, run.cause) == ("FAILED", "StatementFailed", "because")
+
+
+def test_sending_the_mail_is_tried_again(machine: Machine) -> None:
+    for error in ["SNS.InternalErrorException", "SNS.ThrottledException", "SNS.SdkClientException"]:
+        run = machine.run({}, all_well(unload=[throws("StatementFailed")], notify=[throws(error), returns({})]))
+        assert (run.error, run.attempts["Notify Support"]) == ("StatementFailed", 2)
+
+
+def test_a_finished_piece_ends_its_child_with_what_the_loader_said(child: Machine) -> None:
+    run = run_child(child, loaded())
+    assert (run.status, run.output) == ("SUCCEEDED", {"piece": "00000", "finished": True, "next_row": 1})
+    assert run.parameters("lambda")[0]["Payload"] == {"plan": plan(), "piece": piece(0), "execution_arn": "arn:x"}
+
+
+def test_an_unfinished_piece_is_handed_over_with_the_same_input_until_it_is_finished(child: Machine) -> None:
+    run = run_child(child, loaded(finished=False), loaded(finished=False), loaded())
+    assert (run.status, run.attempts[LOAD], run.states.count("Hand Over")) == ("SUCCEEDED", 3, 2)
+    first, *others = (parameters["Payload"] for parameters in run.parameters("lambda"))
+    assert others == [first, first]
+
+
+def test_a_piece_that_never_finishes_is_given_up_after_the_allowed_hand_overs(child: Machine) -> None:
+    run = run_child(child, loaded(finished=False))
+    assert (run.status, run.error, run.attempts[LOAD]) == ("FAILED", "TooManyHandOvers", 4)
+
+
+def test_a_loader_is_retried_a_bounded_number_of_times(child: Machine) -> None:
+    for error in [*LAMBDA_ERRORS, *LOADER_ERRORS]:
+        recovered = run_child(child, throws(error), loaded())
+        assert (recovered.status, recovered.attempts[LOAD]) == ("SUCCEEDED", 2)
+    for error, retries in [(LAMBDA_ERRORS[0], 6), (LOADER_ERRORS[0], 8)]:
+        exhausted = run_child(child, throws(error))
+        assert (exhausted.status, exhausted.error, exhausted.attempts[LOAD]) == ("FAILED", error, 1 + retries)
+
+
+def test_a_loader_that_cannot_succeed_is_not_retried(child: Machine) -> None:
+    for error in ["DynamoDbRefused", "CorruptParquetFile", "PieceTakenOver", "MissingKeyColumn", "KeyError"]:
+        run = run_child(child, throws(error))
+        assert (run.status, run.error, run.attempts[LOAD]) == ("FAILED", error, 1)
+
+
+def test_a_piece_handed_over_as_often_as_the_stack_allows_stays_within_the_history(child: Machine) -> None:
+    """500 hand-overs, each with every attempt that a Retry grants, within Step Functions' 25,000 events."""
+    plain = run_child(child, loaded(finished=False), loaded())
+    per_hand_over = len(plain.history) - len(run_child(child, loaded()).history)
+    retried = run_child(child, throws("WritesStalled"), loaded())
+    per_retry = len(retried.history) - len(run_child(child, loaded()).history)
+    assert 500 * (per_hand_over + 8 * per_retry) < 25_000
+
+
+def test_retries_wait_a_random_time_within_their_bounds(child: Machine) -> None:
+    run = run_child(child, throws("WritesStalled"))
+    bounds = [5, 10, 20, 40, 80, 160, 300, 300]
+    assert all(0 <= wait <= bound for wait, bound in zip(run.waits, bounds, strict=True))
+
+
+def test_the_loaders_run_as_many_at_once_as_the_plan_says() -> None:
+    """The interpreter can't show how many run at once, so this one holds the definition itself."""
+    definition = yaml.safe_load((DEFINITIONS / f"{NAME}.asl.yaml").read_text().replace("${", "").replace("}", ""))
+    assert definition["States"]["Load Pieces"]["MaxConcurrencyPath"] == "$.plan.loader_concurrency"
