@@ -31,7 +31,17 @@ class Mailbox:
         self._sqs = sqs
         self._queue_url = sqs.create_queue(QueueName=queue_name)["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["QueueArn"])
-        sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=attributes["Attributes"]["QueueArn"])
+        queue_arn = attributes["Attributes"]["QueueArn"]
+        let_topic_send = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [let_topic_send]})
+        sqs.set_queue_attributes(QueueUrl=self._queue_url, Attributes={"Policy": policy})
+        sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn)
 
     def next_mail(self, timeout_seconds: float = 30) -> Mail:
         """Take the next mail out of the box, waiting for it. Raises `NoMailError` when none comes in time."""

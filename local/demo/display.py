@@ -18,7 +18,7 @@ class Display:
     """Prints to standard output. Texts are shown as they are: no markup in them is interpreted."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = Console(highlight=False)
         self._started = time.monotonic()
 
     @property
@@ -33,7 +33,7 @@ class Display:
 
     def line(self, text: str, *, style: str = "") -> None:
         """Show one line below a heading."""
-        self._console.print(Text(f"  {text}", style=style))
+        self._console.print(Text(f"  {text}", style=style), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Show one line of lesser weight."""
@@ -41,14 +41,19 @@ class Display:
 
     def done(self, text: str) -> None:
         """Show that something is as it should be."""
-        self._console.print(Text.assemble(("  ✓ ", "green"), text))
+        self._console.print(Text.assemble(("  ✓ ", "green"), text), soft_wrap=True)
 
     def failed(self, reason: str) -> None:
         """Show why the demo ends here."""
-        self._console.print(Text.assemble(("  ✗ ", "bold red"), reason))
+        self._console.print(Text.assemble(("  ✗ ", "bold red"), reason), soft_wrap=True)
 
     def panel(self, title: str, text: str) -> None:
-        """Show a longer text in a frame."""
+        """Show a longer text, in a frame if this is a terminal."""
+        if not self._console.is_terminal:
+            self.line(title)
+            for line in text.strip().splitlines():
+                self.line(f"  {line}".rstrip())
+            return
         self._console.print(Panel(Text(text.strip()), title=Text(title), title_align="left", padding=(0, 1)))
 
     @contextmanager

@@ -88,12 +88,14 @@ class _Progress:
 
     def look(self) -> None:
         """Show what has happened since the last look."""
-        self._look_at_statement()
         history = self._states.get_execution_history(executionArn=self._execution_arn, maxResults=1000)
         for event in history["events"][self._events_shown :]:
             if "stateEnteredEventDetails" in event:
+                if self._status_shown:
+                    self._look_at_statement()
                 self._display.line(f"→ {event['stateEnteredEventDetails']['name']}")
         self._events_shown = len(history["events"])
+        self._look_at_statement()
 
     def _look_at_statement(self) -> None:
         rows = self._dynamodb.scan(

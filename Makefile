@@ -1,0 +1,69 @@
+# What a developer does here; `make help` lists it. Nothing needs an AWS account or Docker.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+export PYTHONDONTWRITEBYTECODE := 1
+
+# A Python that will do (Lambda's own version first), unless PYTHON=… says which.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 python3; do \
+	"$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; \
+	done)
+
+# Installed once per content: a stamp's name says which requirements it stands for.
+checksum = $(firstword $(shell cat $(1) | cksum))
+RUN_STAMP := $(VENV)/.run-$(call checksum,constraints.txt requirements.txt)
+TEST_FILES := constraints.txt requirements.txt tests/requirements.txt $(wildcard layers/*/requirements.txt)
+TEST_STAMP := $(VENV)/.test-$(call checksum,$(TEST_FILES))
+# checkov's own requirements exclude those of the rest.
+CHECKOV_VENV := .venv-checkov
+CHECKOV_STAMP := $(CHECKOV_VENV)/.run-$(call checksum,tests/checkov-requirements.txt)
+
+.PHONY: help demo local test test-fast lint format bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(RUN_STAMP) ## Deploy to a local AWS, show both pipelines at work, stop (ROWS=200000 for more)
+	@"$(VENV)/bin/python" -m local.demo
+
+local: $(RUN_STAMP) ## Deploy to a local AWS and leave it running until Ctrl-C
+	@"$(VENV)/bin/python" -m local.serve
+
+test: lint $(CHECKOV_STAMP) ## Run every check and test
+	"$(VENV)/bin/python" -m pytest -q
+
+test-fast: $(TEST_STAMP) $(CHECKOV_STAMP) ## Run the tests that need no deployed stack
+	"$(VENV)/bin/python" -m pytest -q --ignore=tests/integration --ignore=tests/layers
+
+lint: $(TEST_STAMP) ## Check style and types
+	"$(VENV)/bin/ruff" check .
+	"$(VENV)/bin/ruff" format --check .
+	"$(VENV)/bin/mypy" functions local layers/build.py tests benchmarks
+
+format: $(TEST_STAMP) ## Format the Python sources
+	"$(VENV)/bin/ruff" check --fix-only .
+	"$(VENV)/bin/ruff" format .
+
+bench: $(TEST_STAMP) ## Measure the loader
+	"$(VENV)/bin/python" -m benchmarks
+
+clean: ## Remove the virtual environment, builds and caches
+	rm -rf $(VENV) $(CHECKOV_VENV) .aws-sam .hypothesis .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/python $(CHECKOV_VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later with its venv module is needed and was not found:" \
+		"install it, or name it with make PYTHON=/path/to/python" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(patsubst %/bin/python,%,$@)
+
+$(RUN_STAMP): | $(VENV)/bin/python
+	"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(TEST_STAMP): | $(VENV)/bin/python
+	"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $(RUN_STAMP) $@
+
+$(CHECKOV_STAMP): | $(CHECKOV_VENV)/bin/python
+	"$(CHECKOV_VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/checkov-requirements.txt
+	@touch $@

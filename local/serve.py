@@ -1,0 +1,72 @@
+"""`python -m local.serve`: the application deployed to a local AWS and left running, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from local.data_api import DataApi
+from local.stack import PROJECT, STACK_NAME, LocalAws, LocalAwsError, deploy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROCEDURE = PROJECT / "scripts" / "sp_etl_log_etl_event.sql"
+PAYLOAD = {"spname": "public.sp_etl_log_etl_event", "event_message": "ETL Load Process started"}
+
+
+def main() -> int:
+    """Start, deploy, say how to use it, wait for Ctrl-C or SIGTERM; return 1 with the reason if it can't start."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with LocalAws() as aws:
+            outputs = deploy(aws, report=print)
+            DataApi(aws.client("redshift-data"), aws.redshift_connection).run_script(PROCEDURE)
+            print(_instructions(aws, outputs), flush=True)
+            stop.wait()
+    except LocalAwsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\nstopped; nothing is left running")
+    return 0
+
+
+def _instructions(aws: LocalAws, outputs: Mapping[str, str]) -> str:
+    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in aws.environment.items())
+    payload = shlex.quote(json.dumps(PAYLOAD))
+    machine = outputs["StoredProcedureStateMachineArn"]
+    connection = " ".join(
+        f"--{option} {shlex.quote(value)}"
+        for option, value in zip(
+            ("cluster-identifier", "database", "secret-arn"), aws.redshift_connection.values(), strict=True
+        )
+    )
+    return f"""
+The stack {STACK_NAME} runs on {aws.endpoint_url}. In another terminal:
+
+{exports}
+
+# Run a stored procedure, and see what came of it:
+aws stepfunctions start-execution --state-machine-arn {machine} \\
+  --input {payload}
+aws stepfunctions list-executions --state-machine-arn {machine}
+aws redshift-data execute-statement {connection} \\
+  --sql 'SELECT * FROM public.etl_events'
+aws redshift-data get-statement-result --id <its id>
+
+# Look around:
+aws cloudformation describe-stacks --stack-name {STACK_NAME} --query 'Stacks[0].Outputs' --output table
+aws dynamodb scan --table-name {outputs["MetaTableName"]}
+sam logs --stack-name {STACK_NAME}
+
+Ctrl-C stops all of it."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
