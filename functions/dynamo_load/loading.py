@@ -64,16 +64,14 @@ class PieceLoader:
 
     def load(self, piece: Piece) -> Tally:
         """Load a piece, or go on with it. Its totals are returned; `next_row` short of its rows hands it over."""
-        self._started = time.monotonic()
+        started = self._recorded = time.monotonic()
         before = self._ledger.take_over()
         if before.next_row == piece.rows:
             return before
-        self._seconds_before = before.seconds
-        self._watermark = Watermark(before)
+        self._watermark = Watermark(before, lambda: time.monotonic() - started)
         self._in_flight: dict[int, Span] = {}
         reader = PieceReader(self._s3, self._bucket, piece)
         encoder = ItemEncoder(reader.schema, self._mapping)
-        self._recorded = time.monotonic()
         with closing(self._batches(reader, encoder, before.next_row)) as batches:
             self._transport.send(batches, self._on_written)
         return self._record()
@@ -136,7 +134,7 @@ class PieceLoader:
 
     def _record(self) -> Tally:
         self._recorded = time.monotonic()
-        tally = replace(self._watermark.tally, seconds=self._seconds_before + self._recorded - self._started)
+        tally = self._watermark.tally
         self._ledger.record(tally)
         if tally.rejected > self._rejects_allowed:
             raise TooManyRejects(

@@ -1,8 +1,8 @@
 """The rows of one piece, read from Parquet files in S3 in chunks of bounded size, column by column.
 
-Every column is read through a small buffer of its own, so memory follows neither the file nor its row groups. Where
-chunks begin depends on the files alone: a loader that goes on at a checkpoint meets the very chunks of the one before.
-"""
+A small row group is fetched whole; the columns of a large one are streamed side by side, each through a small buffer,
+so memory follows neither the file nor its row groups. Where chunks begin depends on the files alone: a loader that goes
+on at a checkpoint meets the very chunks of the one before.
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ CHUNK_ROWS = 10_000
 
 _CHUNK_BYTES = 8 * 1024 * 1024
 _REQUEST_ROWS = 25
-_BUFFER_BYTES = 2 * 1024 * 1024
+# A row group of this size is fetched in one request or a few (UNLOAD writes 32 to 128 MB), a larger one in streams.
+_FETCHED_WHOLE_BYTES = 64 * 1024 * 1024
+_STREAM_BYTES = 2 * 1024 * 1024
 _TAIL_BYTES = 64 * 1024
 _FILES_OPENED_AT_ONCE = 8
 
@@ -80,11 +82,14 @@ class Chunk:
 
 @dataclass(frozen=True)
 class _RowGroup:
+    """`first_row` counts in the piece, `file_row` in the file; `bytes` is the size in the file."""
+
     file: _ObjectFile
     number: int
     first_row: int
     file_row: int
     rows: int
+    bytes: int
     chunk_rows: int
 
 
@@ -138,7 +143,7 @@ class PieceReader:
             skip = start - group.first_row
             if skip >= group.rows:
                 continue
-            with _parquet(group.file) as parquet:
+            with _parquet(group.file, group.bytes) as parquet:
                 table = parquet.read_row_group(group.number, columns=list(names), use_threads=False)
             batches += table.select(names).slice(max(0, skip)).to_batches()
         return pa.Table.from_batches(batches, schema=schema)
@@ -181,7 +186,9 @@ class _ObjectFile(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         end = self._size if size < 0 else min(self._position + size, self._size)
-        start, self._position = self._position, end
+        start, self._position = self._position, max(self._position, end)
+        if end <= start:
+            return b""
         tail_start = self._size - len(self._tail)
         if start >= tail_start:
             return self._tail[start - tail_start : end - tail_start]
@@ -219,9 +226,12 @@ class _ObjectFile(io.RawIOBase):
 
 
 @contextmanager
-def _parquet(file: _ObjectFile) -> Iterator[pq.ParquetFile]:
+def _parquet(file: _ObjectFile, row_group_bytes: int = 0) -> Iterator[pq.ParquetFile]:
+    """Open a file to read row groups of about this size from it."""
+    whole = row_group_bytes <= _FETCHED_WHOLE_BYTES
+    source = pa.PythonFile(file, mode="r")
     try:
-        with pq.ParquetFile(pa.PythonFile(file, mode="r"), buffer_size=_BUFFER_BYTES) as parquet:
+        with pq.ParquetFile(source, pre_buffer=whole, buffer_size=0 if whole else _STREAM_BYTES) as parquet:
             yield parquet
     except (pa.ArrowException, OSError) as error:
         raise CorruptParquetFile(f"{file.url} can't be read as Parquet ({error}): unload it again.") from error
@@ -237,7 +247,17 @@ def _row_groups(part: Slice, file: _ObjectFile, metadata: pq.FileMetaData, first
         if number >= metadata.num_row_groups:
             raise CorruptParquetFile(f"{file.url} has no row group {number}: unload it again.")
         group = metadata.row_group(number)
-        groups.append(_RowGroup(file, number, first_row, file_rows[number], group.num_rows, _chunk_rows(group)))
+        groups.append(
+            _RowGroup(
+                file=file,
+                number=number,
+                first_row=first_row,
+                file_row=file_rows[number],
+                rows=group.num_rows,
+                bytes=sum(group.column(column).total_compressed_size for column in range(group.num_columns)),
+                chunk_rows=_chunk_rows(group),
+            )
+        )
         first_row += group.num_rows
     rows = sum(group.rows for group in groups)
     if rows != part.rows:
@@ -255,12 +275,19 @@ def _chunk_rows(group: pq.RowGroupMetaData) -> int:
 
 
 def _chunks(group: _RowGroup, start: int) -> Iterator[Chunk]:
-    with _parquet(group.file) as parquet:
+    with _parquet(group.file, group.bytes) as parquet:
         row = 0
-        for rows in parquet.iter_batches(group.chunk_rows, row_groups=[group.number], use_threads=False):
-            if row >= start:
-                yield Chunk(group.first_row + row, group.file.key, group.file_row + row, rows)
-            row += len(rows)
+        for batch in parquet.iter_batches(group.chunk_rows, row_groups=[group.number], use_threads=False):
+            for rows in _in_parts(batch):
+                if row >= start:
+                    yield Chunk(group.first_row + row, group.file.key, group.file_row + row, rows)
+                row += len(rows)
+
+
+def _in_parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut up a batch that is far larger than its row group promised: few long values, repeated often, encode well."""
+    part_rows = max(1, len(batch) * _CHUNK_BYTES * 4 // max(1, batch.nbytes))
+    return (batch.slice(first, part_rows) for first in range(0, len(batch), part_rows))
 
 
 def _numbers(row_groups: Sequence[int] | None) -> tuple[int, ...] | None:

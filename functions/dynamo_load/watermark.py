@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dynamo_load.ledger import Tally
+
 if TYPE_CHECKING:
-    from dynamo_load.ledger import Tally
+    from collections.abc import Callable
 
 
-@dataclass
+@dataclass(slots=True)
 class Span:
     """Neighbouring rows of a piece up to row `end` (exclusive), settled together; most are one batch.
 
@@ -29,9 +31,25 @@ class Span:
 class Watermark:
     """Counts the rows below the first one that isn't settled, so that nothing is counted that might be done again."""
 
-    def __init__(self, tally: Tally) -> None:
-        self.tally = tally
+    def __init__(self, tally: Tally, seconds: Callable[[], float]) -> None:
+        self._next_row, self._written = tally.next_row, tally.written
+        self._rejected, self._superseded = tally.rejected, tally.superseded
+        self._item_bytes, self._write_units = tally.item_bytes, tally.write_units
+        self._seconds_before, self._seconds = tally.seconds, seconds
         self._open: deque[Span] = deque()
+
+    @property
+    def tally(self) -> Tally:
+        """The rows counted, and the `seconds` so far."""
+        return Tally(
+            next_row=self._next_row,
+            written=self._written,
+            rejected=self._rejected,
+            superseded=self._superseded,
+            item_bytes=self._item_bytes,
+            write_units=self._write_units,
+            seconds=self._seconds_before + self._seconds(),
+        )
 
     def expect(self, span: Span) -> None:
         """Add a span that follows the last one."""
@@ -41,18 +59,11 @@ class Watermark:
         """Count a span, and what writing it consumed, as soon as every span before it is settled."""
         span.settled = True
         span.write_units = write_units
-        if span is not self._open[0]:
-            return
-        settled = []
         while self._open and self._open[0].settled:
-            settled.append(self._open.popleft())
-        tally = self.tally
-        self.tally = replace(
-            tally,
-            next_row=settled[-1].end,
-            written=tally.written + sum(span.written for span in settled),
-            rejected=tally.rejected + sum(span.rejected for span in settled),
-            superseded=tally.superseded + sum(span.superseded for span in settled),
-            item_bytes=tally.item_bytes + sum(span.item_bytes for span in settled),
-            write_units=tally.write_units + sum(span.write_units for span in settled),
-        )
+            counted = self._open.popleft()
+            self._next_row = counted.end
+            self._written += counted.written
+            self._rejected += counted.rejected
+            self._superseded += counted.superseded
+            self._item_bytes += counted.item_bytes
+            self._write_units += counted.write_units

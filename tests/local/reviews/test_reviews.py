@@ -48,9 +48,7 @@ def test_the_values_obey_the_schema_of_the_table(table: pa.Table) -> None:
 
 
 def test_products_repeat_and_keep_their_title(table: pa.Table) -> None:
-    products = table.group_by("product_id").aggregate(
-        [("product_title", "count_distinct"), ([], "count_all")]
-    )
+    products = table.group_by("product_id").aggregate([("product_title", "count_distinct"), ([], "count_all")])
 
     assert set(products["product_title_count_distinct"].to_pylist()) <= {0, 1}
     assert pc.max(products["count_all"]).as_py() > 100

@@ -142,9 +142,7 @@ def stage(aws: str, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    stage = Stage(
-        boto3.client("s3", endpoint_url=aws), boto3.client("dynamodb", endpoint_url=aws), endpoint=aws
-    )
+    stage = Stage(boto3.client("s3", endpoint_url=aws), boto3.client("dynamodb", endpoint_url=aws), endpoint=aws)
     stage.create()
     return stage
 
