@@ -3,6 +3,7 @@
 A small row group is fetched whole; the columns of a large one are streamed side by side, each through a small buffer,
 so memory follows neither the file nor its row groups. Where chunks begin depends on the files alone: a loader that goes
 on at a checkpoint meets the very chunks of the one before.
+"""
 
 from __future__ import annotations
 
