@@ -26,6 +26,11 @@ class Clauses:
         """The next token in upper case if it is a word, else empty; nothing is read."""
         return self._tokens[self._next].word if self else ""
 
+    @property
+    def text(self) -> str:
+        """The next token as it is written, empty at the end; nothing is read."""
+        return self._tokens[self._next].text if self else ""
+
     def token(self) -> Token:
         """Reads one token."""
         if not self:
