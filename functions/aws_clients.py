@@ -29,10 +29,14 @@ def client(service: Literal["redshift-data"], region: str | None = None) -> "Red
 def client(service: Literal["s3"], region: str | None = None) -> "S3Client": ...
 @overload
 def client(service: Literal["stepfunctions"], region: str | None = None) -> "SFNClient": ...
-@cache
 def client(service: str, region: str | None = None) -> Any:
     """The client of an AWS service, made once per execution environment.
 
     `region` is for a service that may live elsewhere than the stack; None is the stack's region.
     """
+    return _client(service, region)
+
+
+@cache
+def _client(service: str, region: str | None) -> Any:
     return boto3.client(service, region_name=region, config=_CONFIG)  # type: ignore[call-overload]

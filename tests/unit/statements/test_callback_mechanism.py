@@ -1,0 +1,320 @@
+"""A task's statement runs once and its task is resumed once, whatever happens twice, late or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ConnectTimeoutError
+
+import aws_clients
+from statements.errors import MissingConfiguration, RedshiftBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.statements.conftest import Pipeline
+
+PAYLOAD = {"spname": "public.sp_etl_log_etl_event", "event_message": "it's done"}
+ERROR = 'ERROR: relation "nowhere" does not exist'
+
+
+def _fail_calls(operation: str, status: int, code: str) -> Callable[[], None]:
+    """Let a Data API call end with an error, after the SDK's own retries, until the returned function is called."""
+    answer = AWSResponse("https://redshift-data", status, HTTPHeaders(), None)
+    parsed = {"Error": {"Code": code, "Message": "not now"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return _on(f"before-call.redshift-data.{operation}", lambda **_: (answer, parsed))
+
+
+def _on(event: str, handler: Callable[..., Any]) -> Callable[[], None]:
+    """Register a handler with the client of the event's service; the returned function takes it away again."""
+    events = aws_clients.client(event.split(".")[1]).meta.events  # type: ignore[call-overload]
+    events.register(event, handler)
+    return lambda: events.unregister(event, handler)
+
+
+def _retried(pipeline: Pipeline, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The event of the task's next attempt, with another token, and the execution that waits for this token."""
+    other = pipeline.start_task({}, "second-token")
+    return event | {"task_token": other["task_token"]}, other["execution"]["Id"]
+
+
+def test_a_finished_statement_resumes_its_task_with_its_figures(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    (call,) = pipeline.calls
+    assert call["Sql"] == 'CALL "public"."sp_etl_log_etl_event"(:a1)'
+    assert call["Parameters"] == [{"name": "a1", "value": "it's done"}]
+    assert (call["ClusterIdentifier"], call["Database"], call["DbUser"]) == ("analytics", "dev", "etl")
+    assert not {"WorkgroupName", "SecretArn"} & call.keys()
+    assert call["WithEvent"] is True
+    pipeline.call_back()
+    status, output = pipeline.outcome(event["execution"]["Id"])
+    assert status == "SUCCEEDED"
+    assert output["statement_id"] == pipeline.statements[0].id
+    assert output["statement_name"] == call["StatementName"]
+    assert pipeline.row()["status"] == "FINISHED"
+
+
+@pytest.mark.parametrize(("status", "error"), [("FAILED", "StatementFailed"), ("ABORTED", "StatementAborted")])
+def test_a_statement_that_did_not_finish_fails_its_task_with_redshifts_message(
+    pipeline: Pipeline, status: str, error: str
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement(status, ERROR)
+    pipeline.call_back()
+    assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", error)
+    assert pipeline.causes[0].startswith(ERROR)
+
+
+def test_a_message_longer_than_a_cause_may_be_is_cut(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement("FAILED", "x" * 100_000)
+    pipeline.call_back()
+    assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", "StatementFailed")
+    assert pipeline.causes == ["x" * 32_768]
+
+
+@pytest.mark.parametrize(
+    ("payload", "error"),
+    [
+        ({"spname": "p(); drop table x"}, "InvalidIdentifier"),
+        ({"spname": "secret.sp_x"}, "ProcedureNotAllowed"),
+        ({"event_message": "x"}, "InvalidInput"),
+        ("text", "InvalidInput"),
+    ],
+)
+def test_bad_input_fails_the_task_at_once_and_reaches_neither_redshift_nor_the_table(
+    pipeline: Pipeline, payload: Any, error: str
+) -> None:
+    event = pipeline.start_task(payload)
+    pipeline.submit(event)
+    assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", error)
+    assert pipeline.calls == []
+
+
+def test_a_second_event_changes_nothing_and_is_counted(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    pipeline.call_back()
+    before = pipeline.row()
+    capsys.readouterr()
+    pipeline.call_back()
+    assert pipeline.row() == before
+    assert '"DuplicateEvents":[1.0]' in capsys.readouterr().out
+
+
+def test_an_event_whose_task_is_gone_changes_nothing_and_is_counted(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    aws_clients.client("stepfunctions").send_task_failure(taskToken=event["task_token"], error="States.Timeout")
+    pipeline.outcome(event["execution"]["Id"])
+    pipeline.call_back()
+    assert '"LateEvents":[1.0]' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"statementName": "redshift-storedproc-event-|1|of-another-stack"},
+        {"statementId": "00000000-0000-0000-0000-000000000000"},
+    ],
+)
+def test_an_event_of_a_statement_that_is_not_ours_changes_nothing_and_is_counted(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], detail: dict[str, str]
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.call_back(**detail)
+    assert '"UnknownEvents":[1.0]' in capsys.readouterr().out
+    assert pipeline.is_waiting(event["execution"]["Id"])
+
+
+def test_an_event_that_claims_an_end_is_not_believed_while_the_statement_runs(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.call_back(state="FINISHED")
+    assert pipeline.is_waiting(event["execution"]["Id"])
+    assert pipeline.row()["status"] == "SUBMITTED"
+
+
+def test_an_event_that_comes_before_the_submit_call_returns_resumes_the_task(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    overtaking: list[bool] = []
+
+    def overtake(**_: Any) -> None:
+        if not overtaking:
+            overtaking.append(True)
+            pipeline.end_statement()
+            pipeline.call_back()
+
+    # The statement id is noted right after ExecuteStatement: the event is handled just before that.
+    _on("after-call.redshift-data.ExecuteStatement", overtake)
+    pipeline.submit(event)
+    assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
+    row = pipeline.row()
+    assert (row["status"], row["statementId"]) == ("FINISHED", pipeline.statements[0].id)
+
+
+def test_the_same_invocation_twice_runs_the_procedure_once(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.submit(event)
+    assert len(pipeline.statements) == 1
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
+
+
+def test_a_crash_after_the_call_submits_under_the_same_client_token_again(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+
+    crashes: list[Callable[[], None]] = []
+
+    def crash(**_: Any) -> None:
+        raise ConnectTimeoutError(endpoint_url="dynamodb")
+
+    def crash_from_here(**_: Any) -> None:
+        crashes.append(_on("before-call.dynamodb.UpdateItem", crash))
+
+    mend = _on("after-call.redshift-data.ExecuteStatement", crash_from_here)
+    with pytest.raises(ConnectTimeoutError):
+        pipeline.submit(event)
+    for remove in [mend, *crashes]:
+        remove()
+    pipeline.submit(event)
+    first, second = pipeline.calls
+    # Redshift runs a client token once in eight hours.
+    assert first == second
+    assert len(first["ClientToken"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "ActiveStatementsExceededException"),
+        (400, "ThrottlingException"),
+        (500, "InternalServerException"),
+        (503, "ServiceUnavailable"),
+    ],
+)
+def test_a_retried_task_submits_the_same_statement_and_its_new_token_is_resumed(
+    pipeline: Pipeline, status: int, code: str
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    mend = _fail_calls("ExecuteStatement", status, code)
+    pipeline.submit(event)
+    mend()
+    retried, waiting = _retried(pipeline, event)
+    pipeline.submit(retried)
+    first, last = pipeline.calls
+    assert first == last
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
+def test_a_retried_task_reattaches_to_its_running_statement(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    retried, waiting = _retried(pipeline, event)
+    pipeline.submit(retried)
+    assert len(pipeline.statements) == 1
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+    assert pipeline.is_waiting(event["execution"]["Id"])
+
+
+def test_a_retried_task_resumes_at_once_when_its_statement_has_ended(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()  # and its event is lost
+    retried, waiting = _retried(pipeline, event)
+    pipeline.submit(retried)
+    assert len(pipeline.statements) == 1
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
+def test_a_retried_task_is_told_the_outcome_that_its_first_token_was_told(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    pipeline.call_back()
+    retried, waiting = _retried(pipeline, event)
+    pipeline.submit(retried)
+    assert len(pipeline.statements) == 1
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
+def test_a_call_that_the_data_api_refuses_fails_the_task_with_its_message(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    _fail_calls("ExecuteStatement", 400, "ValidationException")
+    pipeline.submit(event)
+    assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", "StatementRefused")
+    (cause,) = pipeline.causes
+    assert "ValidationException" in cause
+    assert "not now" in cause
+
+
+def test_an_outcome_that_cannot_be_read_now_is_left_to_the_events_next_delivery(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    mend = _fail_calls("DescribeStatement", 400, "ThrottlingException")
+    with pytest.raises(RedshiftBusy):
+        pipeline.call_back()
+    assert pipeline.is_waiting(event["execution"]["Id"])
+    mend()
+    pipeline.call_back()
+    assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
+
+
+def test_two_executions_never_share_a_statement(pipeline: Pipeline) -> None:
+    pipeline.submit(pipeline.start_task(PAYLOAD, "monday"))
+    pipeline.submit(pipeline.start_task(PAYLOAD, "tuesday"))
+    monday, tuesday = pipeline.calls
+    assert monday["StatementName"] != tuesday["StatementName"]
+    assert monday["ClientToken"] != tuesday["ClientToken"]
+
+
+def test_a_redriven_execution_runs_its_statement_anew(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    event["execution"]["RedriveCount"] = 1
+    pipeline.submit(event)
+    first, redriven = pipeline.calls
+    assert first["StatementName"] != redriven["StatementName"]
+
+
+def test_neither_logs_nor_metrics_tell_the_token_or_the_message(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = pipeline.start_task(PAYLOAD | {"event_message": "personal matter"})
+    pipeline.submit(event)
+    pipeline.end_statement()
+    pipeline.call_back()
+    printed = capsys.readouterr().out + pipeline.logs.getvalue()
+    assert "StatementsSubmitted" in printed
+    assert "StatementsFinished" in printed
+    assert "SecondsFromEventToResume" in printed
+    assert event["execution"]["Id"] in printed
+    assert event["task_token"] not in printed
+    assert "personal matter" not in printed
+
+
+def test_a_function_without_its_configuration_says_what_is_missing(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLUSTER_IDENTIFIER")
+    with pytest.raises(MissingConfiguration, match="CLUSTER_IDENTIFIER"):
+        pipeline.submit(pipeline.start_task(PAYLOAD))
