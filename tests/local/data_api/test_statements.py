@@ -254,6 +254,21 @@ class TestRunningAndCancelling:
         assert described["SubStatements"][2]["Status"] == "ABORTED"
         assert redshift.rows("select count(*) from cancelled") == [[0]]
 
+    def test_what_follows_a_cancelled_statement_of_a_batch_does_not_run(self, redshift: Redshift) -> None:
+        redshift.run("create table not_reached (a int)")
+        running = redshift.client.batch_execute_statement(
+            Sqls=["select pg_sleep(100)", "insert into not_reached values (1)"],
+            ExecutionMode="AUTO_COMMIT",
+            **AS_SUPERUSER,
+        )["Id"]
+        redshift.wait_until_started(running)
+
+        redshift.client.cancel_statement(Id=running)
+
+        described = redshift.end_of(running)
+        assert [sub["Status"] for sub in described["SubStatements"]] == ["ABORTED", "ABORTED"]
+        assert redshift.rows("select count(*) from not_reached") == [[0]]
+
     def test_a_statement_that_has_ended_cannot_be_cancelled(self, redshift: Redshift) -> None:
         ended = redshift.run("select 1")["Id"]
 
