@@ -84,7 +84,7 @@ class WriteBudget:
         """Ask for what this loader is likely to send in this part, and keep what no other loader has of it."""
         if self._granted_in_full:
             self._wanted = 2 * self._taken / (part - self._asked_part)
-        wanted = min(self._units_per_part, max(units, self._wanted))
+        wanted = min(self._units_per_part, max(units - min(self._granted, 0.0), self._wanted))
         second, quarter = divmod(part, PARTS_PER_SECOND)
         try:
             answer = self._client.update_item(

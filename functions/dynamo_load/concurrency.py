@@ -25,11 +25,12 @@ class AdaptiveConcurrency:
     def __init__(self, most: int) -> None:
         self._most = most
         self._limit = float(min(START, most))
-        self._throttled_before = False
+        self._careful = False
         self._shrunk_at = float("-inf")
         self._best_latency = float("inf")
         self._round_seconds = 0.0
         self._round_answers = 0
+        self._round_length = self.allowed
         self._latency_holds = True
 
     @property
@@ -37,30 +38,36 @@ class AdaptiveConcurrency:
         """The number of requests that may be in flight now."""
         return int(self._limit)
 
-    def stored(self, latency: float, in_flight: int) -> None:
-        """Learn from a request that was stored wholly after `latency` seconds, when `in_flight` were under way."""
+    def stored(self, latency: float, *, limit_used: bool) -> None:
+        """Learn from a request that was stored wholly after `latency` seconds.
+
+        `limit_used` says whether as many requests were in flight as may be: a limit that isn't used was not tried, so
+        that it may not grow.
+        """
         self._round_seconds += latency
         self._round_answers += 1
-        if self._round_answers >= self._limit:
+        if self._round_answers >= self._round_length:
             mean = self._round_seconds / self._round_answers
             self._best_latency = min(self._best_latency * BEST_FADES, mean)
             self._latency_holds = mean <= self._best_latency * SLOWER_THAN_BEST
-            self._round_seconds, self._round_answers = 0.0, 0
-        self._grow(1.0, in_flight)
+            self._careful = self._careful or not self._latency_holds
+            self._round_seconds, self._round_answers, self._round_length = 0.0, 0, self.allowed
+        if limit_used:
+            self._grow(1.0)
 
-    def throttled(self, share: float, in_flight: int, sent_at: float, now: float) -> None:
+    def throttled(self, share: float, *, sent_at: float, now: float, limit_used: bool) -> None:
         """Learn from a request sent at `sent_at` of which `share` (0 to 1) was throttled and the rest stored.
 
         Where a table throttles a constant share, as with one hot partition, growth and decrease balance.
         Requests sent before the last decrease tell of the limit before it, and are not held against the new one.
         """
-        self._throttled_before = True
-        self._grow(1 - share, in_flight)
+        self._careful = True
+        if limit_used:
+            self._grow(1 - share)
         if sent_at >= self._shrunk_at:
             self._limit = max(1.0, self._limit * (1 - DECREASE * share))
             self._shrunk_at = now
 
-    def _grow(self, share: float, in_flight: int) -> None:
-        # A limit that is not made use of has not been tried, so that it may not grow.
-        if self._latency_holds and in_flight >= self.allowed:
-            self._limit = min(self._most, self._limit + share / (self._limit if self._throttled_before else 1.0))
+    def _grow(self, share: float) -> None:
+        if self._latency_holds:
+            self._limit = min(self._most, self._limit + share / (self._limit if self._careful else 1.0))

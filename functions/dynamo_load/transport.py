@@ -36,7 +36,8 @@ DRAIN_SECONDS = 2.0
 """Before the deadline: from then on only what has been pulled is finished."""
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
-FIRST_PAUSE_SECONDS = 0.05
+FIRST_PAUSE_SECONDS = 0.025
+"""As in botocore's standard retry mode for DynamoDB."""
 LONGEST_PAUSE_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 1.0
 
@@ -98,9 +99,11 @@ class BatchTransport:
         self._curl.setopt(pycurl.M_MAXCONNECTS, max_in_flight)
         self._idle: list[_Connection] = []
         self._in_flight: dict[Any, _Connection] = {}
+        self._limit_used = False
         self._to_resend: list[tuple[float, int, _Request]] = []
         self._numbers = count()
         self._may_pay_at = 0.0
+        self._credentials_renewed_at = 0.0
         self._last_failure = ""
         self.answers: Counter[str] = Counter()
         """How many requests came to which end: stored, unprocessed (in part or wholly), throttled, failed, expired."""
@@ -158,8 +161,7 @@ class BatchTransport:
         return source
 
     def _may_pull(self) -> bool:
-        held = len(self._in_flight) + len(self._to_resend)
-        return held < self._max_in_flight and self._deadline() > DRAIN_SECONDS
+        return len(self._to_resend) < self._max_in_flight and self._deadline() > DRAIN_SECONDS
 
     def _start(self, request: _Request) -> None:
         connection = self._idle.pop() if self._idle else self._new_connection()
@@ -171,6 +173,7 @@ class BatchTransport:
     def _finish_requests(self, on_written: Callable[[Batch, float], None]) -> int:
         """Deal with every answer and every failed request that has come in; returns how many."""
         _, answered, failed = self._curl.info_read()
+        self._limit_used = len(self._in_flight) >= self._concurrency.allowed
         for handle in answered:
             connection = self._release(handle)
             self._settle(connection, connection.answer(), on_written)
@@ -191,17 +194,16 @@ class BatchTransport:
     def _settle(self, connection: _Connection, answer: Answer, on_written: Callable[[Batch, float], None]) -> None:
         """Draw the consequences of one answer."""
         request = connection.request
-        in_flight = len(self._in_flight) + 1
         self._idle.append(connection)
         match answer:
             case Stored(units, 0):
                 self.answers["stored"] += 1
-                self._concurrency.stored(connection.latency(), in_flight)
+                self._concurrency.stored(connection.latency(), limit_used=self._limit_used)
                 self._charge(request, units, request.write_units)
                 on_written(request.batch, request.consumed)
             case Stored(units, rows, items):
                 self.answers["unprocessed"] += 1
-                self._concurrency.throttled(rows / request.batch.rows, in_flight, connection.sent_at, time.monotonic())
+                self._throttled(rows, connection)
                 left_units = request.write_units * rows / request.rows
                 self._charge(request, units, request.write_units - left_units)
                 attempts = request.attempts + 1 if rows == request.rows else 1
@@ -210,19 +212,28 @@ class BatchTransport:
             case TryAgain(reason, throttled):
                 self.answers["throttled" if throttled else "failed"] += 1
                 if throttled:
-                    self._concurrency.throttled(
-                        request.rows / request.batch.rows, in_flight, connection.sent_at, time.monotonic()
-                    )
+                    self._throttled(request.rows, connection)
                 self._resend(request, request.attempts + 1, reason)
             case Expired():
                 self.answers["expired"] += 1
-                self._signer.renew_credentials()
-                self._resend_after(0.0, request)
+                # Not again for requests that were still under way with the old ones.
+                if connection.sent_at >= self._credentials_renewed_at:
+                    self._signer.renew_credentials()
+                    self._credentials_renewed_at = time.monotonic()
+                self._resend(request, request.attempts + 1, "the credentials have expired")
             case Refused(code, message):
                 raise DynamoDbRefused(
                     f"{code}: {without_values(message, request.items)} (table {self._table}, a batch of "
                     f"{request.rows} rows that ends with row {request.batch.last_row} of the piece)"
                 )
+
+    def _throttled(self, rows: int, connection: _Connection) -> None:
+        self._concurrency.throttled(
+            rows / connection.request.batch.rows,
+            sent_at=connection.sent_at,
+            now=time.monotonic(),
+            limit_used=self._limit_used,
+        )
 
     def _charge(self, request: _Request, units: float | None, estimated: float) -> None:
         """Account for the rows of a request that are stored: with what DynamoDB charged, if it said so."""

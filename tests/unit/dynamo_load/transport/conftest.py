@@ -1,0 +1,84 @@
+"""What the tests of the transport share: a session for the sink, and batches of rows with numbered keys."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+import pytest
+
+from dynamo_load.transport import Batch, BatchTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from local.dynamodb_sink import DynamoDbSink
+
+ROWS_PER_BATCH = 25
+
+
+class Writer:
+    """A transport to a sink, the batches it is given, and what it reports as written."""
+
+    def __init__(self, sink: DynamoDbSink, session: botocore.session.Session, **settings: Any) -> None:
+        arguments: dict[str, Any] = {"max_in_flight": 8, "budget": None, "deadline": lambda: 60.0}
+        self.transport = BatchTransport(table="reviews", session=session, **arguments | settings)
+        self.sink = sink
+        self.pulled: list[Batch] = []
+        self.written: list[Batch] = []
+        self.write_units = 0.0
+
+    def send(self, rows: int, *, first: int = 0, text: str = "…") -> None:
+        """Write `rows` rows with the keys `row-<number>`."""
+        self.transport.send(self._pulled(batches(rows, first=first, text=text)), self._on_written)
+
+    @property
+    def rows_written(self) -> int:
+        return sum(batch.rows for batch in self.written)
+
+    def _pulled(self, source: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in source:
+            self.pulled.append(batch)
+            yield batch
+
+    def _on_written(self, batch: Batch, write_units: float) -> None:
+        self.written.append(batch)
+        self.write_units += write_units
+
+
+def batches(rows: int, *, first: int = 0, text: str = "…") -> Iterator[Batch]:
+    for begin in range(first, first + rows, ROWS_PER_BATCH):
+        numbers = range(begin, min(begin + ROWS_PER_BATCH, first + rows))
+        puts = [
+            {"PutRequest": {"Item": {"pk": {"S": f"row-{number}"}, "n": {"N": str(number)}, "text": {"S": text}}}}
+            for number in numbers
+        ]
+        items = json.dumps(puts, separators=(",", ":"), ensure_ascii=False).encode()[1:-1]
+        yield Batch(memoryview(items), len(puts), len(puts), numbers[-1])
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> botocore.session.Session:
+    """A session with credentials, and none of the machine's settings."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    for name in ("AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
+        monkeypatch.delenv(name, raising=False)
+    session = botocore.session.Session()
+    session.set_config_variable("region", "eu-central-1")
+    session.set_credentials("AKIDEXAMPLE", "secret", "token")
+    return session
+
+
+@pytest.fixture
+def write_to(session: botocore.session.Session, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Writer]:
+    """Make a `Writer` to a sink; the keywords are the transport's."""
+
+    def connect(sink: DynamoDbSink, **settings: Any) -> Writer:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", sink.endpoint_url)
+        if sink.ca_bundle:
+            monkeypatch.setenv("AWS_CA_BUNDLE", sink.ca_bundle)
+        return Writer(sink, settings.pop("session", session), **settings)
+
+    return connect

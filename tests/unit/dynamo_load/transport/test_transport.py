@@ -1,0 +1,310 @@
+"""Batches written over real sockets to a sink that fails as DynamoDB and networks do."""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import botocore.session
+import pytest
+from botocore.credentials import CredentialProvider, CredentialResolver, Credentials
+
+from dynamo_load.errors import CredentialsUnavailable, DynamoDbRefused, EndpointNotTrusted, WritesStalled
+from dynamo_load.transport import Batch
+from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
+from tests.unit.dynamo_load.transport.conftest import Writer
+
+WriteTo = Callable[..., Writer]
+
+NOTHING_STORED = {
+    "throttles": SinkBehaviour(key="pk", strict=True, throttled_share=0.3),
+    "server errors": SinkBehaviour(key="pk", strict=True, error_share=0.3),
+    "resets": SinkBehaviour(key="pk", strict=True, reset_share=0.3),
+    "unprocessed items": SinkBehaviour(key="pk", strict=True, unprocessed_share=0.3),
+}
+STORED_BUT_NOT_SAID = {
+    "lost answers": SinkBehaviour(key="pk", strict=True, lost_answer_share=0.3),
+    "truncated answers": SinkBehaviour(key="pk", strict=True, truncated_share=0.3),
+    "wrong checksums": SinkBehaviour(key="pk", strict=True, bad_crc_share=0.3),
+}
+NOTHING_EVER_STORED = {
+    "throttles": SinkBehaviour(throttled_share=1.0),
+    "server errors": SinkBehaviour(error_share=1.0),
+    "resets": SinkBehaviour(reset_share=1.0),
+    "unprocessed items": SinkBehaviour(unprocessed_share=1.0),
+}
+
+
+def reported_once(writer: Writer) -> bool:
+    return sorted(batch.last_row for batch in writer.written) == [batch.last_row for batch in writer.pulled]
+
+
+def expected_keys(rows: int) -> set[str]:
+    return {f"row-{number}" for number in range(rows)}
+
+
+def test_every_row_is_stored_once_and_every_batch_reported_once(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk", strict=True)) as sink:
+        writer = write_to(sink)
+        total = 0
+        for rows in (0, 1, 24, 25, 26, 2_000):
+            writer.send(rows, first=total)
+            total += rows
+            assert sink.stored() == dict.fromkeys(expected_keys(total), 1)
+        assert sink.report().violations == []
+    assert reported_once(writer)
+
+
+@pytest.mark.parametrize("fault", NOTHING_STORED)
+def test_what_was_not_stored_is_sent_again_and_nothing_else(write_to: WriteTo, fault: str) -> None:
+    with DynamoDbSink(NOTHING_STORED[fault]) as sink:
+        writer = write_to(sink)
+        writer.send(1_010)
+        assert sink.stored() == dict.fromkeys(expected_keys(1_010), 1)
+        assert sink.report().violations == []
+        assert sink.report().rows_received > 1_010, "the sink did not fail"
+    assert reported_once(writer)
+
+
+@pytest.mark.parametrize("fault", STORED_BUT_NOT_SAID)
+def test_what_may_not_be_stored_is_sent_again_and_reported_once(write_to: WriteTo, fault: str) -> None:
+    with DynamoDbSink(STORED_BUT_NOT_SAID[fault]) as sink:
+        writer = write_to(sink)
+        writer.send(510)
+        assert set(sink.stored()) == expected_keys(510)
+        assert sink.report().keys_stored_again > 0, "the sink did not fail"
+    assert reported_once(writer)
+
+
+def test_no_row_is_lost_when_everything_goes_wrong_at_once(write_to: WriteTo) -> None:
+    behaviour = SinkBehaviour(
+        key="pk",
+        strict=True,
+        latency_seconds=0.003,
+        unprocessed_share=0.3,
+        throttled_share=0.05,
+        error_share=0.05,
+        reset_share=0.05,
+        lost_answer_share=0.05,
+        truncated_share=0.05,
+        bad_crc_share=0.05,
+    )
+    with DynamoDbSink(behaviour) as sink:
+        writer = write_to(sink)
+        writer.send(1_000, text='quote " backslash \\ newline \n ,{"PutRequest":{ umlaut ä')
+        assert set(sink.stored()) == expected_keys(1_000)
+        assert sink.report().violations == []
+    assert reported_once(writer)
+
+
+def test_unprocessed_rows_are_sent_again_as_they_were(write_to: WriteTo) -> None:
+    text = 'quote " backslash \\ newline \n umlaut ä null \x00 beyond 😀'
+    with DynamoDbSink(SinkBehaviour(unprocessed_share=0.5)) as sink:
+        write_to(sink).send(500, text=text)
+        report = sink.report()
+    bytes_per_row = len(json.dumps({"S": text}, ensure_ascii=False).encode())
+    assert report.rows_stored == 500
+    assert report.answers["unprocessed"] > 0
+    assert report.request_bytes >= report.rows_received * bytes_per_row
+
+
+def test_a_request_that_is_never_answered_is_sent_again(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk", silent_share=0.5)) as sink:
+        writer = write_to(sink, request_seconds=0.2)
+        writer.send(200)
+        assert set(sink.stored()) == expected_keys(200)
+    assert writer.rows_written == 200
+
+
+def test_an_answer_may_arrive_in_parts(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk", in_parts=True, unprocessed_share=0.2)) as sink:
+        writer = write_to(sink)
+        writer.send(500)
+        assert sink.stored() == dict.fromkeys(expected_keys(500), 1)
+    assert writer.rows_written == 500
+
+
+def test_requests_of_megabytes_go_through(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk")) as sink:
+        writer = write_to(sink)
+        writer.send(50, text="x" * 390_000)
+        assert sink.stored() == dict.fromkeys(expected_keys(50), 1)
+
+
+def test_plain_http_is_spoken_where_the_endpoint_says_so(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(tls=False, key="pk", reset_share=0.1)) as sink:
+        write_to(sink).send(500)
+        assert sink.stored() == dict.fromkeys(expected_keys(500), 1)
+
+
+def test_connections_are_kept_from_request_to_request(write_to: WriteTo) -> None:
+    with DynamoDbSink() as sink:
+        writer = write_to(sink, max_in_flight=4)
+        writer.send(5_000)
+        writer.send(5_000)
+        report = sink.report()
+    assert report.requests == 400
+    assert report.connections <= 4 + 1, "four of the writer, one that asks for the report"
+
+
+def test_an_untrusted_certificate_ends_the_load(write_to: WriteTo, monkeypatch: pytest.MonkeyPatch) -> None:
+    with DynamoDbSink() as sink, DynamoDbSink() as other:
+        sink.ca_bundle = other.ca_bundle
+        with pytest.raises(EndpointNotTrusted, match="AWS_CA_BUNDLE"):
+            write_to(sink).send(25)
+
+
+def test_a_refusal_is_raised_in_dynamodbs_words_without_the_rows_contents(write_to: WriteTo) -> None:
+    message = "The parameter cannot be converted to a numeric value: geheim und privat"
+    with DynamoDbSink(SinkBehaviour(refusal=("ValidationException", message))) as sink:
+        writer = write_to(sink, max_in_flight=1)
+        with pytest.raises(DynamoDbRefused) as refused:
+            writer.send(100, text="geheim und privat")
+        assert sink.report().requests == 1, "a refused request is not sent again"
+    assert "ValidationException: The parameter cannot be converted to a numeric value: …" in str(refused.value)
+    assert "geheim" not in str(refused.value)
+    assert writer.written == []
+
+
+class Provider(CredentialProvider):
+    """Hands out credentials one after the other, the last one for ever."""
+
+    METHOD = CANONICAL_NAME = "test"
+
+    def __init__(self, *access_keys: str) -> None:
+        self._access_keys = list(access_keys)
+
+    def load(self) -> Credentials:
+        key = self._access_keys.pop(0) if len(self._access_keys) > 1 else self._access_keys[0]
+        return Credentials(key, "secret", "token")
+
+
+def session_with(*access_keys: str) -> botocore.session.Session:
+    session = botocore.session.Session()
+    session.set_config_variable("region", "eu-central-1")
+    session.register_component("credential_provider", CredentialResolver([Provider(*access_keys)]))
+    return session
+
+
+def test_expired_credentials_are_renewed_and_the_rows_sent_again(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk", expired_access_key="EXPIRED", latency_seconds=0.02)) as sink:
+        writer = write_to(sink, session=session_with("EXPIRED", "FRESH"))
+        writer.send(1_000)
+        assert sink.stored() == dict.fromkeys(expected_keys(1_000), 1)
+        assert sink.report().answers["expired"] > 0
+
+
+def test_expired_credentials_without_newer_ones_end_the_load(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(expired_access_key="EXPIRED")) as sink:
+        writer = write_to(sink, session=session_with("EXPIRED"))
+        with pytest.raises(CredentialsUnavailable, match="expired"):
+            writer.send(1_000)
+
+
+def test_near_the_deadline_pulling_stops_and_what_was_pulled_is_finished(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk", latency_seconds=0.02, unprocessed_share=0.2)) as sink:
+        writer: Writer = write_to(sink, deadline=lambda: 60.0 if len(writer.pulled) < 40 else 1.0)
+        writer.send(10_000_000)
+        stored = sink.stored()
+    assert len(writer.pulled) == 40
+    assert reported_once(writer)
+    assert stored == dict.fromkeys(expected_keys(1_000), 1)
+
+
+def test_at_the_deadline_what_was_not_answered_is_not_reported(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk", silent_share=0.3)) as sink:
+        writer: Writer = write_to(sink, deadline=lambda: 60.0 if len(writer.written) < 8 else 0.0)
+        writer.send(10_000_000)
+        stored = sink.stored()
+    assert 8 <= len(writer.written) < len(writer.pulled)
+    assert {f"row-{batch.last_row}" for batch in writer.written} <= set(stored)
+
+
+def test_nothing_is_pulled_when_the_deadline_is_already_near(write_to: WriteTo) -> None:
+    with DynamoDbSink() as sink:
+        writer = write_to(sink, deadline=lambda: 0.5)
+        writer.send(100)
+        assert sink.report().requests == 0
+    assert writer.pulled == []
+
+
+@pytest.mark.parametrize("fault", NOTHING_EVER_STORED)
+def test_a_table_that_takes_nothing_until_the_deadline_is_an_error(write_to: WriteTo, fault: str) -> None:
+    with DynamoDbSink(NOTHING_EVER_STORED[fault]) as sink:
+        writer: Writer = write_to(
+            sink, max_in_flight=6, deadline=lambda: 60.0 if writer.transport.answers.total() < 30 else 0.0
+        )
+        with pytest.raises(WritesStalled, match="nothing could be written to reviews before the deadline"):
+            writer.send(10_000)
+    assert writer.written == []
+    assert len(writer.pulled) <= 2 * 6, "as many as may be in flight, and as many that wait to be sent again"
+
+
+def test_the_units_reported_are_those_that_dynamodb_charged(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(unprocessed_share=0.3)) as sink:
+        writer = write_to(sink)
+        writer.transport.send(
+            (Batch(batch.body_items, batch.rows, 1_000, batch.last_row) for batch in source(500)), writer._on_written
+        )
+    assert writer.write_units == 500
+
+
+def test_the_estimated_units_are_reported_where_dynamodb_tells_none(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(unprocessed_share=0.3, consumed_capacity=False)) as sink:
+        writer = write_to(sink)
+        writer.send(500)
+    assert writer.write_units == pytest.approx(500)
+
+
+def test_an_error_of_the_source_is_raised_and_the_transport_stays_usable(write_to: WriteTo) -> None:
+    def broken() -> Iterator[Batch]:
+        yield from source(100)
+        raise ValueError("corrupt file")
+
+    with DynamoDbSink(SinkBehaviour(key="pk", latency_seconds=0.01)) as sink:
+        writer = write_to(sink)
+        with pytest.raises(ValueError, match="corrupt file"):
+            writer.transport.send(broken(), writer._on_written)
+        writer.send(500)
+        assert set(sink.stored()) == expected_keys(500)
+
+
+def test_requests_in_flight_grow_to_the_most_allowed_while_latency_holds(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(latency_seconds=0.05)) as sink:
+        write_to(sink, max_in_flight=24).send(5_000)
+        assert sink.report().most_in_flight >= 20
+
+
+def test_requests_in_flight_stay_few_where_more_would_only_queue(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(latency_seconds=0.005, parallel=4)) as sink:
+        write_to(sink, max_in_flight=128).send(15_000)
+        assert sink.report().most_in_flight < 64
+
+
+def test_a_table_that_throttles_gets_fewer_requests_and_most_of_them_succeed(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk", latency_seconds=0.005, rows_per_second=8_000)) as sink:
+        writer = write_to(sink, max_in_flight=64)
+        writer.send(20_000)
+        report = sink.report()
+        assert report.keys == 20_000
+        assert report.keys_stored_again == 0
+    assert report.rows_received < 2 * 20_000
+
+
+def test_waiting_for_answers_takes_no_processor_time(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(latency_seconds=1.0)) as sink:
+        writer = write_to(sink)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        writer.send(25)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 0.5
+
+
+def source(rows: int) -> Iterator[Batch]:
+    numbers = count()
+    for number in numbers:
+        if number * 25 >= rows:
+            return
+        items = ",".join(f'{{"PutRequest":{{"Item":{{"pk":{{"S":"row-{number * 25 + row}"}}}}}}}}' for row in range(25))
+        yield Batch(items.encode(), 25, 25, number * 25 + 24)
