@@ -52,7 +52,7 @@ def typed_json(texts: pa.Array, faults: RowFaults) -> pa.Array:
             encoded.append(None)
             continue
         try:
-            encoded.append(_attribute_value(_parse(text), _MAX_CONTAINERS))
+            encoded.append(_unicode(_attribute_value(_parse(text), _MAX_CONTAINERS)))
         except _ValueFault as fault:
             faults.add(np.array([row]), fault.reason, str(fault))
             encoded.append(None)
@@ -80,6 +80,15 @@ def _parse(text: str) -> Any:
         raise _ValueFault("nesting_too_deep", f"more than {_MAX_LEVELS} levels") from error
 
 
+def _unicode(text: str) -> str:
+    """Return the text, unless an escape brought half of a surrogate pair into it, which no UTF-8 can carry."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise _ValueFault("super_not_json", "half of a surrogate pair") from error
+    return text
+
+
 def _attribute_value(value: Any, containers_left: int) -> str:
     match value:
         case _Number():
@@ -88,7 +97,7 @@ def _attribute_value(value: Any, containers_left: int) -> str:
                 raise _ValueFault("number_out_of_range", "beyond 38 digits or outside 1E-130 to 9.99E+125")
             return f'{{"N":"{number}"}}'
         case str():
-            return f'{{"S":{_quoted(value)}}}'
+            return f'{{"S":{encode_basestring(value)}}}'
         case bool():
             return '{"BOOL":true}' if value else '{"BOOL":false}'
         case None:
@@ -99,14 +108,10 @@ def _attribute_value(value: Any, containers_left: int) -> str:
         return f'{{"L":[{",".join([_attribute_value(element, containers_left - 1) for element in value])}]}}'
     if "" in value:
         raise _ValueFault("attribute_name_empty", "a map has an empty name")
-    members = [f"{_quoted(name)}:{_attribute_value(member, containers_left - 1)}" for name, member in value.items()]
+    members = [
+        f"{encode_basestring(name)}:{_attribute_value(member, containers_left - 1)}" for name, member in value.items()
+    ]
     return f'{{"M":{{{",".join(members)}}}}}'
-
-
-def _quoted(text: str) -> str:
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise _ValueFault("super_not_json", "half of a surrogate pair")
-    return encode_basestring(text)
 
 
 def _size(value: Any) -> int:

@@ -32,7 +32,7 @@ def test_a_row_is_superseded_when_its_key_comes_again(rows: list[str | None]) ->
     assert replaced(pa.array(rows, pa.string())) == by_hand([(row,) for row in rows])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.none() | st.sampled_from("ab"), st.none() | st.integers(-2, 2)), max_size=30))
 def test_two_key_columns_count_together(rows: list[tuple[str | None, int | None]]) -> None:
     first, second = pa.array([r[0] for r in rows], pa.string()), pa.array([r[1] for r in rows], pa.int64())
