@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from aws_clients import client
 from statements.inputs import parse_input
 from statements.settings import required
-from telemetry import logger, metrics, tracer
+from telemetry import logger, tracer
 from unload.destination import Target
 from unload.estimate import WritePrice, estimate
 from unload.listing import find_unloaded
@@ -45,7 +45,6 @@ def _settings() -> Settings:
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
-@metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Return the plan of a load, or of a dry run the report: `{"dry_run", "plan", "report"}`, the absent one null."""
     execution_arn = event["execution"]["Id"]
@@ -59,7 +58,7 @@ def _listed(request: LoadRequest, execution_arn: str, statement_name: str, setti
     s3, bucket, limits = client("s3"), settings.bucket, settings.limits.overridden_by(request)
     manifest = find_unloaded(s3, bucket, unload_prefix(execution_arn, statement_name))
     logger.info("unload listed", files=len(manifest.files), rows=manifest.rows, bytes=manifest.bytes)
-    mapping = item_mapping(settings.target, settings.ttl_attribute, manifest)
+    mapping = item_mapping(settings.target, settings.ttl_attribute, manifest.super_columns)
     check_columns(s3, bucket, manifest, mapping)
     if request.dry_run:
         report = estimate(

@@ -1,6 +1,6 @@
 """A look into the unloaded files before the load: whether their columns fit the target, and what a few rows cost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from dynamo_load.encoding import EncodedRows, ItemEncoder, ItemMapping, KeyAttribute
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 _SAMPLED_FILES = 8
 
 
-def item_mapping(target: "Target", ttl_attribute: str | None, manifest: "Manifest") -> ItemMapping:
-    """How rows of this unload become items of the target."""
+def item_mapping(target: "Target", ttl_attribute: str | None, super_columns: Iterable[str]) -> ItemMapping:
+    """How unloaded rows become items of the target."""
     partition_key, *sort_key = (KeyAttribute(name, kind) for name, kind in target.key)
     return ItemMapping(
         partition_key=partition_key,
         sort_key=sort_key[0] if sort_key else None,
         ttl_attribute=ttl_attribute,
-        super_columns=frozenset(manifest.super_columns),
+        super_columns=frozenset(super_columns),
     )
 
 

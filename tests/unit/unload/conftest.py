@@ -1,0 +1,235 @@
+"""S3, DynamoDB, Step Functions and the Redshift Data API by moto, sockets closed."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import pytest_socket
+from botocore.awsrequest import AWSResponse, HTTPHeaders
+from moto import mock_aws
+
+import aws_clients
+import redshift_unload.app
+import redshift_unload_s3_list.app
+from telemetry import metrics
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.literals import ScalarAttributeTypeType
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+BUCKET = "data"
+EXECUTION = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:load:monday"
+STATEMENT = "redshift-unload-event-|1795662000|0f1e2d3c"
+PREFIX = "unload/monday/0f1e2d3c/"
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "POWERTOOLS_SERVICE_NAME": "test",
+    "POWERTOOLS_METRICS_NAMESPACE": "test",
+    "META_TABLE": "tokens",
+    "REDSHIFT_DB_NAME": "dev",
+    "CLUSTER_IDENTIFIER": "analytics",
+    "WORKGROUP_NAME": "",
+    "DB_SECRET_ARN": "",
+    "DB_USER": "etl",
+    "REDSHIFT_REGION": "",
+    "DATA_BUCKET": BUCKET,
+    "UNLOAD_ROLE": "default",
+    "UNLOAD_QUERY": "SELECT * FROM public.reviews",
+    "UNLOAD_MAX_FILE_SIZE_MB": "128",
+    "TARGET_TABLE": "reviews",
+    "TARGET_PARTITION_KEY": "id",
+    "TARGET_PARTITION_KEY_TYPE": "S",
+    "TARGET_SORT_KEY": "",
+    "TARGET_SORT_KEY_TYPE": "S",
+    "TTL_ATTRIBUTE": "",
+    "MAX_WRITE_UNITS_PER_SECOND": "0",
+    "LOADER_CONCURRENCY": "2",
+    "REJECTS_ALLOWED": "0",
+    "DOLLARS_PER_MILLION_WRITE_UNITS": "0.625",
+}
+
+
+@dataclass(frozen=True)
+class FunctionContext:
+    """What Powertools reads of a Lambda context."""
+
+    function_name: str = "function"
+    memory_limit_in_mb: int = 128
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id: str = "request"
+
+
+@dataclass
+class Unloaded:
+    """What an UNLOAD left in the bucket."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    columns: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, name: str, table: pa.Table, row_group_rows: int | None = None) -> None:
+        """Write a file of some rows."""
+        buffer = BytesIO()
+        pq.write_table(table, buffer, row_group_size=row_group_rows)
+        self.files[name], self.rows[name] = buffer.getvalue(), table.num_rows
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest that Redshift writes for these files."""
+        entries = [
+            {
+                "url": f"s3://{BUCKET}/{PREFIX}{name}",
+                "meta": {"content_length": len(self.files[name]), "record_count": self.rows[name]},
+            }
+            for name in self.files
+        ]
+        return {
+            "entries": entries,
+            "schema": {"elements": self.columns},
+            "meta": {
+                "content_length": sum(map(len, self.files.values())),
+                "record_count": sum(self.rows.values()),
+            },
+            "author": {"name": "Amazon Redshift", "version": "1.0.0"},
+        }
+
+    def store(self, manifest: Any = None) -> None:
+        """Put files and manifest into the bucket."""
+        s3 = boto3.client("s3", REGION)
+        for name, content in self.files.items():
+            s3.put_object(Bucket=BUCKET, Key=PREFIX + name, Body=content)
+        text = manifest if isinstance(manifest, str) else json.dumps(manifest or self.manifest)
+        s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}manifest", Body=text.encode())
+
+
+def reviews(rows: int, first: int = 0) -> pa.Table:
+    """Rows with a key column `id` that fits the configured target."""
+    numbers = range(first, first + rows)
+    ids, stars = [f"R{number}" for number in numbers], [number % 5 for number in numbers]
+    return pa.table({"id": pa.array(ids, pa.string()), "stars": pa.array(stars, pa.int32())})
+
+
+def list_unloaded(execution_input: Any = None) -> dict[str, Any]:
+    """Invoke RedshiftUnloadS3ListFunction."""
+    execution = {"Id": EXECUTION, "Input": execution_input or {}, "Name": "monday"}
+    event = {"execution": execution, "unload": {"statement_id": "1", "statement_name": STATEMENT}}
+    listed: dict[str, Any] = redshift_unload_s3_list.app.handler(event, FunctionContext())
+    return listed
+
+
+def answer_calls(operation: str, status: int, code: str) -> None:
+    """Let every call of an operation (`s3.PutObject`) end with an error, after the SDK's own retries."""
+    answer = AWSResponse("https://aws", status, HTTPHeaders(), None)
+    parsed = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def respond(**_: Any) -> Any:
+        return answer, parsed
+
+    aws_clients.client("s3").meta.events.register(f"before-call.{operation}", respond)
+
+
+@dataclass
+class WaitingTask:
+    """A task of an execution that waits for its token while RedshiftUnloadFunction submits its UNLOAD."""
+
+    calls: list[dict[str, Any]]
+    failures: list[dict[str, Any]]
+
+    def unload(self, execution_input: Any) -> tuple[str, str, str]:
+        """Start an execution, invoke the function, and return how the task ended: status, error, cause."""
+        steps = boto3.client("stepfunctions", REGION)
+        machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:waiting"
+        arn = steps.start_execution(stateMachineArn=machine, input=json.dumps(execution_input))["executionArn"]
+        event = {
+            "execution": {"Id": arn, "Input": execution_input, "RedriveCount": 0},
+            "state": {"Name": "Unload Redshift Table", "EnteredTime": "2026-11-22T03:00:04.123Z", "RetryCount": 0},
+            "task_token": self._token(),
+        }
+        redshift_unload.app.handler(event, FunctionContext())
+        if self.calls:
+            return "RUNNING", "", ""
+        deadline = time.monotonic() + 10
+        while (execution := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            assert time.monotonic() < deadline, f"{arn} still waits for its token"
+            threading.Event().wait(0.01)
+        # moto fails the task, but forgets the cause.
+        return execution["status"], self.failures[-1]["error"], self.failures[-1]["cause"]
+
+    def _token(self) -> str:
+        sqs = boto3.client("sqs", REGION)
+        queue = sqs.get_queue_url(QueueName="tokens")["QueueUrl"]
+        for _ in range(500):
+            for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=0).get("Messages", []):
+                return str(message["Body"])
+        raise AssertionError("the task issued no token")
+
+
+def make_target(key: Sequence[tuple[str, str]] = (("id", "S"),)) -> None:
+    """Make the target table with a key of (attribute, type) pairs."""
+    types: dict[str, ScalarAttributeTypeType] = dict(key)  # type: ignore[arg-type]
+    boto3.client("dynamodb", REGION).create_table(
+        TableName="reviews",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
+        KeySchema=[
+            {"AttributeName": name, "KeyType": "RANGE" if number else "HASH"} for number, name in enumerate(types)
+        ],
+    )
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account with the data bucket, and the functions' environment."""
+    for variable, value in ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
+    for cached in (aws_clients._client, redshift_unload.app._settings, redshift_unload_s3_list.app._settings):
+        cached.cache_clear()
+    monkeypatch.setattr(metrics.provider, "namespace", "test")
+    pytest_socket.disable_socket(allow_unix_socket=True)
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+        boto3.client("s3", REGION).create_bucket(Bucket=BUCKET)
+        yield
+    pytest_socket.enable_socket()
+
+
+@pytest.fixture
+def task(aws: None) -> WaitingTask:
+    """A state machine whose task waits, the token table, and a record of what Redshift is given."""
+    boto3.client("dynamodb", REGION).create_table(
+        TableName="tokens",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "statementName", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "statementName", "KeyType": "HASH"}],
+    )
+    queue = boto3.client("sqs", REGION).create_queue(QueueName="tokens")["QueueUrl"]
+    waiting = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": {"QueueUrl": queue, "MessageBody.$": "$$.Task.Token"},
+        "End": True,
+    }
+    boto3.client("stepfunctions", REGION).create_state_machine(
+        name="waiting",
+        definition=json.dumps({"StartAt": "Wait", "States": {"Wait": waiting}}),
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/machine",
+    )
+    calls: list[dict[str, Any]] = []
+    aws_clients.client("redshift-data").meta.events.register(
+        "provide-client-params.redshift-data.ExecuteStatement", lambda params, **_: calls.append(params)
+    )
+    failures: list[dict[str, Any]] = []
+    aws_clients.client("stepfunctions").meta.events.register(
+        "provide-client-params.stepfunctions.SendTaskFailure", lambda params, **_: failures.append(params)
+    )
+    return WaitingTask(calls, failures)

@@ -1,0 +1,113 @@
+"""What counts as a manifest, and when the files are those that it lists."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.unload.conftest import BUCKET, PREFIX
+from unload.errors import InvalidManifest, ManifestMismatch
+from unload.manifest import UnloadedFile, check_files, read_manifest
+
+LOCATION = f"s3://{BUCKET}/{PREFIX}"
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    return {
+        "entries": [
+            {"url": f"{LOCATION}0000_part_00.parquet", "meta": {"content_length": 32295, "record_count": 10}},
+            {"url": f"{LOCATION}0001_part_00.parquet", "meta": {"content_length": 32771, "record_count": 20}},
+        ],
+        "schema": {
+            "elements": [
+                {"name": "id", "type": {"base": "integer"}},
+                {"name": "name", "type": {"base": "character varying", "max_length": 25}},
+                {"name": "tags", "type": {"base": "super"}},
+            ]
+        },
+        "meta": {"content_length": 65066, "record_count": 30},
+        "author": {"name": "Amazon Redshift", "version": "1.0.0"},
+    } | changes
+
+
+def read(document: Any) -> Any:
+    return read_manifest(json.dumps(document).encode(), LOCATION)
+
+
+def test_files_totals_and_super_columns_are_read() -> None:
+    manifest = read(document())
+    assert manifest.files == (
+        UnloadedFile(f"{PREFIX}0000_part_00.parquet", bytes=32295, rows=10),
+        UnloadedFile(f"{PREFIX}0001_part_00.parquet", bytes=32771, rows=20),
+    )
+    assert (manifest.rows, manifest.bytes, manifest.super_columns) == (30, 65066, ("tags",))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [None, [], {"elements": None}, {"elements": [5, {"name": 1}, {"name": "a"}, {"name": "a", "type": "super"}]}],
+)
+def test_a_schema_in_another_form_is_no_fault(schema: Any) -> None:
+    assert read(document(schema=schema)).super_columns == ()
+
+
+@pytest.mark.parametrize(
+    ("faulty", "named"),
+    [
+        ({}, "entries"),
+        ([], "the document"),
+        (document(entries=[{"url": f"{LOCATION}a"}]), "entries.0.meta"),
+        (document(meta={"content_length": 1}), "meta.record_count"),
+        (document(meta={"content_length": 1, "record_count": "30"}), "meta.record_count"),
+        (document(meta={"content_length": 1, "record_count": -1}), "meta.record_count"),
+    ],
+)
+def test_a_document_that_is_no_verbose_manifest_is_refused(faulty: Any, named: str) -> None:
+    with pytest.raises(InvalidManifest, match=named):
+        read(faulty)
+
+
+def test_a_manifest_that_breaks_off_is_refused() -> None:
+    with pytest.raises(InvalidManifest, match="manifest"):
+        read_manifest(json.dumps(document()).encode()[:-10], LOCATION)
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://other/unload/a.parquet", f"s3://{BUCKET}/unload/tuesday/a", LOCATION, "a.parquet"]
+)
+def test_a_file_outside_the_prefix_is_refused(url: str) -> None:
+    entries = [{"url": url, "meta": {"content_length": 1, "record_count": 1}}]
+    with pytest.raises(ManifestMismatch, match="elsewhere"):
+        read(document(entries=entries, meta={"content_length": 1, "record_count": 1}))
+
+
+def test_a_file_listed_twice_is_refused() -> None:
+    entries = [document()["entries"][0]] * 2
+    with pytest.raises(ManifestMismatch, match="more than once"):
+        read(document(entries=entries, meta={"content_length": 64590, "record_count": 20}))
+
+
+@pytest.mark.parametrize(
+    "meta", [{"content_length": 65066, "record_count": 31}, {"content_length": 65065, "record_count": 30}]
+)
+def test_totals_that_are_not_the_sum_are_refused(meta: dict[str, int]) -> None:
+    with pytest.raises(ManifestMismatch, match="in all"):
+        read(document(meta=meta))
+
+
+def test_files_missing_foreign_or_of_another_size_are_all_named() -> None:
+    manifest = read(document())
+    sizes = {file.key: file.bytes for file in manifest.files}
+    check_files(manifest, sizes)
+    first, second = sizes
+    with pytest.raises(ManifestMismatch, match=f"missing: {first}.*not in the manifest: extra.*another size: {second}"):
+        check_files(manifest, {second: 1, "extra": 5})
+
+
+def test_of_very_many_faults_only_some_are_named() -> None:
+    with pytest.raises(ManifestMismatch, match="and 95 more") as refused:
+        check_files(
+            read(document()),
+            {file.key: file.bytes for file in read(document()).files} | {f"{n:03}": 1 for n in range(100)},
+        )
+    assert len(str(refused.value)) < 300

@@ -1,0 +1,69 @@
+"""The execution's input: everything optional, nothing unknown, and limits that the input may override."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from statements.errors import InvalidInput, MissingConfiguration
+from statements.inputs import parse_input
+from unload.query import requested_query
+from unload.request import LoadLimits, LoadRequest
+
+EVENTS = Path(__file__).parents[3] / "events"
+DEFAULTS = LoadLimits(max_write_units_per_second=1000, loader_concurrency=10, rejects_allowed=5)
+
+
+def test_an_empty_input_is_the_configured_load() -> None:
+    request = parse_input(LoadRequest, {})
+    assert (request.query, request.table, request.dry_run) == (None, None, False)
+    assert DEFAULTS.overridden_by(request) == DEFAULTS
+
+
+def test_the_input_overrides_single_limits_and_zero_is_a_value() -> None:
+    request = parse_input(LoadRequest, {"max_write_units_per_second": 0, "rejects_allowed": 7})
+    assert DEFAULTS.overridden_by(request) == LoadLimits(
+        max_write_units_per_second=0, loader_concurrency=10, rejects_allowed=7
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ({"tabel": "reviews"}, "tabel"),
+        ({"query": 5}, "query"),
+        ({"query": "SELECT 1", "table": "t"}, "query or table"),
+        ({"columns": ["a"]}, "columns and where belong to table"),
+        ({"query": "SELECT 1", "where": "a > 1"}, "columns and where belong to table"),
+        ({"table": "t", "columns": []}, "columns"),
+        ({"table": "t", "columns": "a"}, "columns"),
+        ({"max_write_units_per_second": -1}, "max_write_units_per_second"),
+        ({"max_write_units_per_second": "100"}, "max_write_units_per_second"),
+        ({"max_write_units_per_second": 1.5}, "max_write_units_per_second"),
+        ({"loader_concurrency": 0}, "loader_concurrency"),
+        ({"loader_concurrency": 10_001}, "loader_concurrency"),
+        ({"loader_concurrency": True}, "loader_concurrency"),
+        ({"rejects_allowed": -1}, "rejects_allowed"),
+        ({"dry_run": "yes"}, "dry_run"),
+        ([], "the input"),
+        (None, "the input"),
+        ("SELECT 1", "the input"),
+    ],
+)
+def test_a_wrong_field_is_named(value: Any, named: str) -> None:
+    with pytest.raises(InvalidInput, match=named):
+        parse_input(LoadRequest, value)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "many", "1.5", "٣"])
+def test_a_limit_that_is_no_whole_number_is_a_fault_of_the_stack(text: str) -> None:
+    environment = {"MAX_WRITE_UNITS_PER_SECOND": "0", "LOADER_CONCURRENCY": text, "REJECTS_ALLOWED": "0"}
+    with pytest.raises(MissingConfiguration, match="LOADER_CONCURRENCY"):
+        LoadLimits.from_environment(environment)
+
+
+@pytest.mark.parametrize("path", sorted(EVENTS.glob("redshift_to_dynamo_*.json")), ids=lambda path: path.stem)
+def test_the_sample_inputs_are_taken(path: Path) -> None:
+    request = parse_input(LoadRequest, json.loads(path.read_text()))
+    assert requested_query(request, "SELECT 1")

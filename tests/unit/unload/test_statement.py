@@ -1,0 +1,92 @@
+"""The UNLOAD statement: what Redshift reads out of it is the query that was put in."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statements.errors import MissingConfiguration
+from unload.errors import InvalidQuery
+from unload.statement import UnloadOptions, quote_literal, unload_statement
+
+OPTIONS = UnloadOptions(role="default", max_file_size_mb=128)
+TARGET = "s3://data/unload/monday/0f1e/"
+
+
+def as_redshift_reads(literal: str) -> str:
+    """The value of an SQL string: a doubled quote is a quote, a backslash takes the next character as it is."""
+    assert re.fullmatch(r"'(?:[^'\\]|''|\\.)*'", literal, re.DOTALL)
+    return re.sub(r"''|\\(.)", lambda match: match[1] or "'", literal[1:-1], flags=re.DOTALL)
+
+
+@given(st.text())
+def test_redshift_reads_the_quoted_text_back_as_it_was(text: str) -> None:
+    assert as_redshift_reads(quote_literal(text)) == text
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT 'it''s'", "SELECT 'a\\'b'", "SELECT $$'$$", 'SELECT "a\'b"', "SELECT 'ü😀' -- it's", "SELECT E'\\n'"],
+)
+def test_the_query_is_nested_and_quoted_and_nothing_of_it_is_lost(query: str) -> None:
+    sql = unload_statement(query, TARGET, OPTIONS, encrypt_with_kms=False).sql
+    literal = re.fullmatch(r"UNLOAD \(('.*')\)\nTO '.*", sql, re.DOTALL)
+    assert literal
+    assert as_redshift_reads(literal[1]) == f"SELECT * FROM (\n{query}\n) AS unloaded"
+
+
+def test_the_statement_writes_parquet_and_a_verbose_manifest_to_the_prefix() -> None:
+    sql = unload_statement("SELECT 1", TARGET, OPTIONS, encrypt_with_kms=False).sql
+    assert sql.splitlines()[3:] == [
+        "TO 's3://data/unload/monday/0f1e/'",
+        "IAM_ROLE default",
+        "FORMAT PARQUET",
+        "MANIFEST VERBOSE",
+        "MAXFILESIZE 128 MB",
+    ]
+
+
+def test_a_role_is_quoted_and_a_bucket_with_kms_is_told_so() -> None:
+    role = "arn:aws:iam::123456789012:role/path/Redshift-Role"
+    sql = unload_statement("SELECT 1", TARGET, UnloadOptions(role, 64), encrypt_with_kms=True).sql
+    assert f"IAM_ROLE '{role}'" in sql
+    assert sql.endswith("MAXFILESIZE 64 MB\nENCRYPTED AUTO")
+
+
+def test_a_statement_too_long_for_the_data_api_is_refused_before_it_is_sent() -> None:
+    longest = "SELECT '" + "x" * 99_000 + "'"
+    assert unload_statement(longest, TARGET, OPTIONS, encrypt_with_kms=False)
+    with pytest.raises(InvalidQuery, match="100,000"):
+        unload_statement("SELECT '" + "ü" * 50_000 + "'", TARGET, OPTIONS, encrypt_with_kms=False)
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        "default",
+        "arn:aws:iam::123456789012:role/a",
+        "arn:aws-cn:iam::123456789012:role/a,arn:aws:iam::210987654321:role/b",
+    ],
+)
+def test_a_role_is_default_or_arns(role: str) -> None:
+    assert UnloadOptions.from_environment({"UNLOAD_ROLE": role, "UNLOAD_MAX_FILE_SIZE_MB": "32"}).role == role
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("UNLOAD_ROLE", ""),
+        ("UNLOAD_ROLE", "DEFAULT"),
+        ("UNLOAD_ROLE", "arn:aws:iam::123456789012:role/a'; DROP TABLE t"),
+        ("UNLOAD_ROLE", "arn:aws:iam::123456789012:user/a"),
+        ("UNLOAD_MAX_FILE_SIZE_MB", ""),
+        ("UNLOAD_MAX_FILE_SIZE_MB", "31"),
+        ("UNLOAD_MAX_FILE_SIZE_MB", "6201"),
+        ("UNLOAD_MAX_FILE_SIZE_MB", "128 MB"),
+    ],
+)
+def test_options_that_unload_would_not_take_are_a_fault_of_the_stack(variable: str, value: str) -> None:
+    environment = {"UNLOAD_ROLE": "default", "UNLOAD_MAX_FILE_SIZE_MB": "128"} | {variable: value}
+    with pytest.raises(MissingConfiguration, match=variable):
+        UnloadOptions.from_environment(environment)
