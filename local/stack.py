@@ -108,6 +108,19 @@ class LocalAws:
             config=Config(retries={"mode": "standard"}),
         )
 
+    def client_as(self, service: str, role_arn: str) -> Any:
+        """Return a client of `service` with the rights of a role."""
+        session = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="local")
+        credentials = session["Credentials"]
+        return self._session.create_client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+
     @property
     def redshift_connection(self) -> dict[str, str]:
         """What ExecuteStatement needs to reach the local cluster as its superuser."""
@@ -295,6 +308,7 @@ def _sam(arguments: list[str], aws: LocalAws, *, directory: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="local-sam-") as home:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= aws.environment | {
+            "TMPDIR": home,  # sam leaves some of its temporary folders behind
             "SAM_CLI_TELEMETRY": "0",
             "SAM_CLI_POLL_DELAY": "0.2",
             # Lambda workers run on this interpreter, so the layers are built by it and for it.

@@ -10,8 +10,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 
 from local.stack import LocalAws
@@ -51,7 +52,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
                 if process.poll() is not None or time.monotonic() > deadline:
                     pytest.fail("plain MiniStack didn't start")
                 time.sleep(0.05)
-        yield Emulator(f"http://127.0.0.1:{port}")
+        session = botocore.session.Session()
+        session.set_credentials("test", "test")
+        endpoint: Any = {"region_name": "us-east-1", "endpoint_url": f"http://127.0.0.1:{port}"}
+        yield Emulator(lambda service: session.create_client(service, **endpoint))
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -61,4 +65,4 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def mended() -> Iterator[Emulator]:
     """The local AWS, which is MiniStack with our patches."""
     with LocalAws() as aws:
-        yield Emulator(aws.endpoint_url)
+        yield Emulator(aws.client)

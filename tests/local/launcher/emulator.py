@@ -6,10 +6,12 @@ import io
 import json
 import time
 import zipfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import botocore.session
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEADLINE_SECONDS = 60
 
@@ -17,14 +19,8 @@ DEADLINE_SECONDS = 60
 class Emulator:
     """A running MiniStack with the few calls that the tests of the patches need."""
 
-    def __init__(self, endpoint_url: str) -> None:
-        session = botocore.session.Session()
-        session.set_credentials("test", "test")
-        services = ("cloudformation", "iam", "lambda", "stepfunctions")
-        self.clients: dict[str, Any] = {
-            service: session.create_client(service, region_name="us-east-1", endpoint_url=endpoint_url)
-            for service in services
-        }
+    def __init__(self, client: Callable[[str], Any]) -> None:
+        self.clients = {service: client(service) for service in ("cloudformation", "iam", "lambda", "stepfunctions")}
         policy = {"Version": "2012-10-17", "Statement": []}
         role = self.clients["iam"].create_role(RoleName="any", AssumeRolePolicyDocument=json.dumps(policy))
         self.role_arn: str = role["Role"]["Arn"]

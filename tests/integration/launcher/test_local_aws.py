@@ -1,0 +1,206 @@
+"""The local AWS as a process: what it listens on, what it enforces, and that nothing of it stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+
+from local.stack import PROJECT, LocalAws, LocalAwsDidNotStartError
+from tests.local.launcher.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEADLINE_SECONDS = 30
+START_AND_SLEEP = """
+import json, time
+from local.stack import LocalAws
+with LocalAws() as aws:
+    print(json.dumps([aws.endpoint_url, str(aws.directory)]), flush=True)
+    time.sleep(600)
+"""
+
+
+def wait_until(reached: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not reached():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what}: not within {DEADLINE_SECONDS} s")
+        time.sleep(0.05)
+
+
+def processes_in(directory: Path) -> list[psutil.Process]:
+    """All processes that were told of a directory: the local AWS itself, PostgreSQL, Lambda workers."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            told = [*process.cmdline(), process.cwd(), *process.environ().values()]
+        except psutil.Error:  # it ended meanwhile, or is another user's
+            continue
+        if any(str(directory) in text for text in told):
+            found.append(process)
+    return found
+
+
+def run_a_lambda(aws: LocalAws) -> None:
+    """Leave a warm Lambda worker behind."""
+    emulator = Emulator(aws.client)
+    source = "import boto3\ndef handler(event, context): boto3.client('s3').list_buckets()"
+    policy = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+    aws.client("iam").put_role_policy(
+        RoleName="any",
+        PolicyName="buckets",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [policy]}),
+    )
+    emulator.create_function("warm", source, Timeout=30)
+    answer = emulator.clients["lambda"].invoke(FunctionName="warm", Payload="{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def is_open(endpoint_url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(endpoint_url.rpartition(":")[2]))) == 0
+
+
+def test_it_leaves_no_process_port_or_file() -> None:
+    with LocalAws() as aws:
+        run_a_lambda(aws)
+        running = {process.name() for process in processes_in(aws.directory)}
+        assert any("postgres" in name for name in running)
+        assert is_open(aws.endpoint_url)
+
+    assert not is_open(aws.endpoint_url)
+    assert not aws.directory.exists()
+    wait_until(lambda: not processes_in(aws.directory), "the end of every process")
+
+
+def test_it_ends_with_its_parent_even_if_that_is_killed() -> None:
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            START_AND_SLEEP,
+        ],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdout is not None
+    endpoint_url, directory = json.loads(parent.stdout.readline())
+    assert is_open(endpoint_url)
+
+    parent.kill()
+    parent.wait()
+
+    wait_until(lambda: not is_open(endpoint_url), "a closed port")
+    wait_until(lambda: not processes_in(Path(directory)), "the end of every process")
+    wait_until(lambda: not Path(directory).exists(), "the end of every file")
+
+
+def test_it_stops_postgresql_even_if_it_is_killed_itself() -> None:
+    with LocalAws() as aws:
+        (process,) = [child for child in psutil.Process().children() if str(aws.directory) in child.cmdline()]
+        process.kill()
+        wait_until(lambda: not processes_in(aws.directory), "the end of every process")
+
+
+def test_two_of_them_run_side_by_side(aws: LocalAws) -> None:
+    with LocalAws() as other:
+        for one in (aws, other):
+            one.client("s3").create_bucket(Bucket="of-the-same-name")
+        other.client("s3").put_object(Bucket="of-the-same-name", Key="only-there")
+
+        assert aws.client("s3").list_objects_v2(Bucket="of-the-same-name")["KeyCount"] == 0
+    assert is_open(aws.endpoint_url)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS shows other processes' sockets to root alone")
+def test_it_listens_on_the_loopback_interface_alone(aws: LocalAws) -> None:
+    listening = {
+        (connection.laddr.ip, connection.laddr.port)
+        for process in processes_in(aws.directory)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+    assert listening == {("127.0.0.1", int(aws.endpoint_url.rpartition(":")[2]))}
+
+
+def test_it_enforces_iam(aws: LocalAws) -> None:
+    iam = aws.client("iam")
+    iam.create_user(UserName="nobody")
+    key = iam.create_access_key(UserName="nobody")["AccessKey"]
+    session = botocore.session.Session()
+    session.set_credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    nobody: Any = session.create_client("s3", region_name="us-east-1", endpoint_url=aws.endpoint_url)
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        nobody.list_buckets()
+
+
+def test_a_profile_of_the_developer_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+
+    with LocalAws() as aws:
+        assert aws.client("sts").get_caller_identity()["Account"] == "000000000000"
+        run_a_lambda(aws)
+
+
+def test_a_start_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no emulator here\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    with pytest.raises(LocalAwsDidNotStartError, match="no emulator here"), LocalAws():
+        pass
+
+
+def test_ctrl_c_stops_what_make_local_started(tmp_path: Path) -> None:
+    """The instructions are for another terminal, so they are followed here as printed."""
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "local.serve"],
+        cwd=PROJECT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert serving.stdout is not None
+    printed = ""
+    for line in serving.stdout:
+        printed += line
+        if "Ctrl-C" in line:
+            break
+    else:
+        pytest.fail(f"it ended with {serving.wait()}")
+    exported = dict(
+        line.removeprefix("export ").strip().split("=", 1)
+        for line in printed.splitlines()
+        if line.startswith("export ")
+    )
+    machines = botocore.session.Session()
+    machines.set_credentials(exported["AWS_ACCESS_KEY_ID"], exported["AWS_SECRET_ACCESS_KEY"])
+    states: Any = machines.create_client(
+        "stepfunctions", region_name=exported["AWS_REGION"], endpoint_url=exported["AWS_ENDPOINT_URL"]
+    )
+    names = [machine["name"] for machine in states.list_state_machines()["stateMachines"]]
+    assert "local-RedshiftDataApiSPProces" in names
+
+    serving.send_signal(signal.SIGINT)
+
+    assert serving.wait(DEADLINE_SECONDS) == 0
+    assert not is_open(exported["AWS_ENDPOINT_URL"])
+    assert list(tmp_path.iterdir()) == []
