@@ -1,0 +1,215 @@
+"""What every resource and parameter of the template must have. Each check yields one line per fault."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Any
+
+from tests.template.stack import Stack, as_list, leaves, machines, mappings, target_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FUNCTION = "AWS::Serverless::Function"
+STATE_MACHINE = "AWS::Serverless::StateMachine"
+LOG_GROUP = "AWS::Logs::LogGroup"
+RULE = "AWS::Events::Rule"
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+
+# Lambda and the libraries in the layers read these themselves.
+_FOREIGN_VARIABLES = re.compile(r"(AWS|POWERTOOLS)_\w+")
+
+
+def logs_without_retention(stack: Stack) -> Iterator[str]:
+    """Functions and state machines log to a log group of the template, and log groups forget."""
+    groups = stack.resources(LOG_GROUP)
+    for name, group in groups.items():
+        if "RetentionInDays" not in group:
+            yield f"{name} has no RetentionInDays"
+    for name, function in stack.resources(FUNCTION).items():
+        if target_id(function.get("LoggingConfig", {}).get("LogGroup")) not in groups:
+            yield f"{name} has no log group"
+    for name, machine in stack.resources(STATE_MACHINE).items():
+        used = {target_id(m["LogGroupArn"]) for m in mappings(machine.get("Logging")) if "LogGroupArn" in m}
+        if not used & set(groups):
+            yield f"{name} has no log group"
+
+
+def asynchronous_failures_lost(stack: Stack) -> Iterator[str]:
+    """A rule keeps events it can't deliver; a function that a rule invokes keeps events it can't handle."""
+    functions = stack.resources(FUNCTION)
+    for rule_name, rule in stack.resources(RULE).items():
+        for target in rule["Targets"]:
+            if "DeadLetterConfig" not in target:
+                yield f"{rule_name}'s target {target['Id']} has no dead-letter queue"
+            name = target_id(target["Arn"])
+            if name in functions and not _keeps_failed_events(functions[name]):
+                yield f"{name} is invoked by {rule_name} and has no on-failure destination"
+    for name, function in functions.items():
+        if function.get("Events") and not _keeps_failed_events(function):
+            yield f"{name} is invoked by its Events and has no on-failure destination"
+
+
+def _keeps_failed_events(function: dict[str, Any]) -> bool:
+    destinations = function.get("EventInvokeConfig", {}).get("DestinationConfig", {})
+    return "OnFailure" in destinations or "DeadLetterQueue" in function
+
+
+def data_unencrypted(stack: Stack) -> Iterator[str]:
+    """Tables, queues, topics and buckets are encrypted at rest."""
+    for name, table in stack.resources("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable").items():
+        if table.get("SSESpecification", {}).get("SSEEnabled") is not True:
+            yield f"{name} has no SSESpecification"
+    for name, queue in stack.resources("AWS::SQS::Queue").items():
+        if queue.get("SqsManagedSseEnabled") is not True and "KmsMasterKeyId" not in queue:
+            yield f"{name} has neither SqsManagedSseEnabled nor KmsMasterKeyId"
+    for name, topic in stack.resources("AWS::SNS::Topic").items():
+        if "KmsMasterKeyId" not in topic:
+            yield f"{name} has no KmsMasterKeyId"
+    for name, bucket in stack.resources("AWS::S3::Bucket").items():
+        if "BucketEncryption" not in bucket:
+            yield f"{name} has no BucketEncryption"
+
+
+def buckets_public(stack: Stack) -> Iterator[str]:
+    """Buckets refuse public access by every way."""
+    wanted = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+    for name, bucket in stack.resources("AWS::S3::Bucket").items():
+        block = bucket.get("PublicAccessBlockConfiguration", {})
+        yield from (f"{name} lacks {setting}" for setting in wanted if block.get(setting) is not True)
+
+
+def parameters_unexplained(stack: Stack) -> Iterator[str]:
+    """A parameter is described and stands in exactly one group of the console's form."""
+    interface = stack.section("Metadata").get("AWS::CloudFormation::Interface", {})
+    grouped = [name for group in interface.get("ParameterGroups", []) for name in group["Parameters"]]
+    parameters = stack.section("Parameters")
+    for name, parameter in parameters.items():
+        if not parameter.get("Description"):
+            yield f"{name} has no Description"
+        if grouped.count(name) != 1:
+            yield f"{name} is in {grouped.count(name)} parameter groups"
+    yield from (f"{name} is in a group and is no parameter" for name in grouped if name not in parameters)
+
+
+def names_unused(stack: Stack) -> Iterator[str]:
+    """Every parameter and condition does something."""
+    used = set(_references({key: value for key, value in stack.template.items() if key != "Rules"}))
+    yield from (f"parameter {name} is not used" for name in stack.section("Parameters") if name not in used)
+    conditions = stack.section("Conditions")
+    yield from (f"condition {name} is not used" for name in conditions if name not in set(_conditions(stack.template)))
+
+
+def _references(node: Any) -> Iterator[str]:
+    for mapping in mappings(node):
+        if "Ref" in mapping:
+            yield mapping["Ref"]
+        if "Fn::Sub" in mapping:
+            yield from re.findall(r"\$\{([^!.}]+)", as_list(mapping["Fn::Sub"])[0])
+
+
+def _conditions(node: Any) -> Iterator[str]:
+    for mapping in mappings(node):
+        if isinstance(mapping.get("Condition"), str):
+            yield mapping["Condition"]
+        if "Fn::If" in mapping:
+            yield mapping["Fn::If"][0]
+
+
+def handlers_missing(stack: Stack) -> Iterator[str]:
+    """A function's handler exists in its code."""
+    for name, function in stack.resources(FUNCTION).items():
+        module, _, attribute = function["Handler"].rpartition(".")
+        file = stack.folder / function["CodeUri"] / (module.replace(".", "/") + ".py")
+        if not file.is_file() or attribute not in _defined(file):
+            yield f"{name}: {function['Handler']} is not in {function['CodeUri']}"
+
+
+def _defined(file: Path) -> set[str]:
+    return {node.name for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)}
+
+
+def variables_unread(stack: Stack) -> Iterator[str]:
+    """Each environment variable of a function is read by the code it imports."""
+    for name, function in stack.resources(FUNCTION).items():
+        code = stack.folder / function["CodeUri"]
+        read = {variable for file in _imported(code, function["Handler"]) for variable in _variables_read(file)}
+        unread = set(_variables(function)) - read
+        yield from (f"{name} never reads {variable}" for variable in sorted(unread))
+
+
+def variables_unset(stack: Stack) -> Iterator[str]:
+    """Each environment variable that the code reads is set for a function that imports this code."""
+    functions = stack.resources(FUNCTION).values()
+    importers = [(_imported(stack.folder / f["CodeUri"], f["Handler"]), set(_variables(f))) for f in functions]
+    for file in sorted({file for files, _ in importers for file in files}):
+        given = {variable for files, variables in importers if file in files for variable in variables}
+        missing = sorted(_variables_read(file) - given)
+        yield from (
+            f"{variable} is read in {file.relative_to(stack.folder)} and set for no function" for variable in missing
+        )
+
+
+def _variables(function: dict[str, Any]) -> list[str]:
+    return list(function.get("Environment", {}).get("Variables", {}))
+
+
+def _imported(code: Path, handler: str) -> set[Path]:
+    """The source files that a handler imports, its own included."""
+    files: set[Path] = set()
+    modules = [handler.rpartition(".")[0]]
+    while modules:
+        file = code / (modules.pop().replace(".", "/") + ".py")
+        if file.is_file() and file not in files:
+            files.add(file)
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+                elif isinstance(node, ast.Import):
+                    modules += [alias.name for alias in node.names]
+    return files
+
+
+def _variables_read(file: Path) -> set[str]:
+    """Environment variables that a file names: texts in capitals with an underscore, options of AWS calls left out."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    options = {id(node.value) for node in nodes if isinstance(node, ast.keyword)}
+    constants = (node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in options)
+    names = {text for text in constants if isinstance(text, str) and _VARIABLE.fullmatch(text)}
+    return {name for name in names if not _FOREIGN_VARIABLES.fullmatch(name)}
+
+
+def tasks_end_before_functions(stack: Stack) -> Iterator[str]:
+    """A task that waits for a function's answer waits longer than the function may take."""
+    functions = stack.resources(FUNCTION)
+    for machine in machines(stack):
+        for state_name, state in machine.states():
+            if not str(state.get("Resource", "")).endswith(":lambda:invoke"):
+                continue
+            function = functions[str(target_id(machine.filled(state["Parameters"]["FunctionName"])))]
+            longest = _longest(stack, function)
+            if (waits := int(machine.filled(state["TimeoutSeconds"]))) <= longest:
+                yield f"{state_name} waits {waits} seconds for a function that may take {longest}"
+
+
+def _longest(stack: Stack, function: dict[str, Any]) -> int:
+    """The most seconds a function may take; 3 is Lambda's default."""
+    shared = stack.section("Globals").get("Function", {})
+    timeout = function.get("Timeout", shared.get("Timeout", 3))
+    return int(stack.section("Parameters")[timeout["Ref"]]["MaxValue"] if isinstance(timeout, dict) else timeout)
+
+
+def outputs_undescribed(stack: Stack) -> Iterator[str]:
+    """Every output says what it is."""
+    outputs = stack.section("Outputs").items()
+    yield from (f"output {name} has no Description" for name, output in outputs if not output.get("Description"))
+
+
+def literal_arns(stack: Stack) -> Iterator[str]:
+    """No ARN names a partition, region or account of its own: the template works in each."""
+    for text in leaves(stack.section("Resources")):
+        if isinstance(text, str) and re.match(r"arn:aws", text):
+            yield f"{text} names a partition"

@@ -1,0 +1,93 @@
+"""The template's Rules refuse combinations of parameters that can't work, with a message, before anything is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.template.parameter_rules import refusals
+from tests.template.stack import Stack
+
+STACK = Stack.load()
+CLUSTER = {"ClusterIdentifier": "analytics"}
+SERVERLESS = {"WorkgroupName": "analytics"}
+SECRET = {"DbSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:redshift-AbCdEf"}
+USER = {"DbUser": "loader"}
+KEY = {"DataS3BucketKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"}
+
+ACCEPTED = [
+    CLUSTER,
+    SERVERLESS,
+    CLUSTER | SECRET,
+    CLUSTER | USER,
+    SERVERLESS | SECRET,
+    CLUSTER | {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
+    CLUSTER | {"DataS3Bucket": "existing"},
+    CLUSTER | {"DataS3Bucket": "existing"} | KEY,
+    CLUSTER | {"TargetPartitionKey": "customer_id", "TargetSortKey": "review_id"},
+]
+REFUSED = [
+    ({}, {"OneRedshift"}),
+    (CLUSTER | SERVERLESS, {"OneRedshift"}),
+    (CLUSTER | SECRET | USER, {"OneLogin"}),
+    (SERVERLESS | USER, {"DbUserIsForClusters"}),
+    (SERVERLESS | SECRET | USER, {"OneLogin", "DbUserIsForClusters"}),
+    (CLUSTER | {"SubnetIds": "subnet-1"}, {"WholeNetwork"}),
+    (CLUSTER | {"SecGroup": "sg-1,sg-2"}, {"WholeNetwork"}),
+    (CLUSTER | KEY, {"OwnBucketHasOwnEncryption"}),
+    (CLUSTER | {"TargetPartitionKey": "review_id", "TargetSortKey": "review_id"}, {"TwoKeys"}),
+]
+
+
+@pytest.mark.parametrize("given", ACCEPTED, ids=", ".join)
+def test_what_can_work_is_accepted(given: dict[str, str]) -> None:
+    assert refusals(STACK, given) == {}
+
+
+@pytest.mark.parametrize(("given", "rules"), REFUSED, ids=lambda value: ", ".join(value) or "nothing")
+def test_what_cannot_work_is_refused_with_the_parameter_to_change(given: dict[str, str], rules: set[str]) -> None:
+    refused = refusals(STACK, given)
+    assert set(refused) == rules
+    for text in refused.values():
+        assert any(parameter in text for parameter in STACK.section("Parameters"))
+
+
+def test_each_rule_refuses_something() -> None:
+    assert {rule for _, rules in REFUSED for rule in rules} == set(STACK.section("Rules"))
+
+
+SAMPLE = """
+Parameters:
+  Size: {Type: String, Default: small}
+  Zones: {Type: CommaDelimitedList, Default: "a,b"}
+Rules:
+  Known:
+    Assertions:
+      - Assert: !Contains [[small, large], !Ref Size]
+        AssertDescription: Size is small or large.
+  Nearby:
+    RuleCondition: !Equals [!Ref Size, small]
+    Assertions:
+      - Assert: !EachMemberIn [!Ref Zones, [a, b]]
+        AssertDescription: Small ones are in a or b.
+      - Assert: !Not [!EachMemberEquals [!Ref Zones, b]]
+        AssertDescription: Small ones are not only in b.
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({}, {}),
+        ({"Size": "huge"}, {"Known": "Size is small or large."}),
+        ({"Zones": "a,c"}, {"Nearby": "Small ones are in a or b."}),
+        ({"Zones": "b,b"}, {"Nearby": "Small ones are not only in b."}),
+        ({"Zones": "c", "Size": "large"}, {}),
+    ],
+)
+def test_rules_are_evaluated_as_cloudformation_describes(given: dict[str, str], refused: dict[str, str]) -> None:
+    assert refusals(Stack.parse(SAMPLE), given) == refused
+
+
+def test_a_parameter_that_does_not_exist_is_no_case() -> None:
+    with pytest.raises(KeyError, match="Sise"):
+        refusals(Stack.parse(SAMPLE), {"Sise": "small"})
