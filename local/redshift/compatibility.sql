@@ -2,12 +2,38 @@
 -- `redshift` stands before pg_catalog in the search path, so a function here takes the place of PostgreSQL's own.
 CREATE SCHEMA redshift;
 GRANT USAGE ON SCHEMA redshift TO PUBLIC;
+-- In Redshift every user may create in the public schema.
+GRANT CREATE ON SCHEMA public TO PUBLIC;
 
 -- SUPER: schemaless values.
 CREATE DOMAIN redshift.super AS jsonb;
 
 CREATE FUNCTION redshift.json_parse(value text) RETURNS jsonb IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
     RETURN value::jsonb;
+
+-- What isn't parsed becomes a scalar: a string that holds JSON stays a string. (json_parse comes first: it is bound to
+-- PostgreSQL's own cast, which parses.)
+CREATE FUNCTION redshift.scalar(value varchar) RETURNS jsonb IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+    RETURN to_jsonb(value);
+CREATE FUNCTION redshift.scalar(value text) RETURNS jsonb IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+    RETURN to_jsonb(value);
+CREATE FUNCTION redshift.scalar(value bigint) RETURNS jsonb IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+    RETURN to_jsonb(value);
+CREATE FUNCTION redshift.scalar(value integer) RETURNS jsonb IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+    RETURN to_jsonb(value);
+CREATE FUNCTION redshift.scalar(value numeric) RETURNS jsonb IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+    RETURN to_jsonb(value);
+CREATE FUNCTION redshift.scalar(value double precision) RETURNS jsonb IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+    RETURN to_jsonb(value);
+CREATE FUNCTION redshift.scalar(value boolean) RETURNS jsonb IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+    RETURN to_jsonb(value);
+CREATE CAST (varchar AS jsonb) WITH FUNCTION redshift.scalar(varchar) AS ASSIGNMENT;
+CREATE CAST (text AS jsonb) WITH FUNCTION redshift.scalar(text) AS ASSIGNMENT;
+CREATE CAST (bigint AS jsonb) WITH FUNCTION redshift.scalar(bigint) AS ASSIGNMENT;
+CREATE CAST (integer AS jsonb) WITH FUNCTION redshift.scalar(integer) AS ASSIGNMENT;
+CREATE CAST (numeric AS jsonb) WITH FUNCTION redshift.scalar(numeric) AS ASSIGNMENT;
+CREATE CAST (double precision AS jsonb) WITH FUNCTION redshift.scalar(double precision) AS ASSIGNMENT;
+CREATE CAST (boolean AS jsonb) WITH FUNCTION redshift.scalar(boolean) AS ASSIGNMENT;
 
 -- PostgreSQL writes a blank after each comma and colon; Redshift writes none.
 CREATE FUNCTION redshift.json_serialize(value jsonb) RETURNS text IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from local.redshift import expressions, procedures, tables
+from local.redshift import expressions, procedures, supers, tables
 from local.redshift.failures import NotImitated
 from local.redshift.lexer import Token, text_of, tokens
 
@@ -38,6 +38,7 @@ _REFUSED: Final = (
     ("ADD", "FOREIGN"),
     ("ADD", "UNIQUE"),
     ("ALTER", "DISTSTYLE"),
+    ("LANGUAGE", "PLPYTHONU"),
     ("ALTER", "DISTKEY"),
     ("ALTER", "SORTKEY"),
     ("ALTER", "COMPOUND"),
@@ -55,10 +56,12 @@ def translate(statement: str, connection: psycopg.Connection[Any]) -> str:
     """
     pieces = list(tokens(statement))
     _refuse(pieces)
-    if procedures.is_create_procedure(pieces):
+    if procedures.is_create_routine(pieces):
         pieces = procedures.with_body(pieces, _rewrite)
     if pieces[0].word == "CALL":
         pieces = procedures.with_outputs(pieces, connection)
+    if pieces[0].word == "INSERT":
+        pieces = supers.with_strings(pieces, connection)
     if pieces[0].word == "SET":
         return text_of(_setting(pieces))
     return text_of(_rewrite(pieces))

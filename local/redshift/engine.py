@@ -66,17 +66,15 @@ class Engine:
         self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Creates the cluster if the directory is new, and starts it; database and superuser exist afterwards."""
+        """Creates the cluster, with its database and superuser, and starts it. The data directory must be new."""
         self._data_dir.parent.mkdir(parents=True, exist_ok=True)
         server = get_server(self._data_dir, cleanup_mode="stop", start=False)
-        is_new = not (self._data_dir / "PG_VERSION").exists()
         server.ensure_pgdata_inited()
         (self._data_dir / "postgresql.auto.conf").write_text(_SETTINGS, encoding="ascii")
         server.start()
         self._server = server
         self._guard = _stop_when_this_process_dies(server.get_pid())
-        if is_new:
-            self._create_database()
+        self._create_database(server)
 
     def stop(self) -> None:
         """Stops the server, ending every connection; does nothing if it isn't running."""
@@ -118,10 +116,8 @@ class Engine:
             application_name="redshift-data",
         )
 
-    def _create_database(self) -> None:
-        if self._server is None:
-            raise EngineNotRunning("the SQL engine is not running: call start() first")
-        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+    def _create_database(self, server: PostgresServer) -> None:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {SUPERUSER} SUPERUSER LOGIN")
             # Redshift compares text by its bytes and knows Unicode's upper and lower case: so does this locale,
             # on every machine.

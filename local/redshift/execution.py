@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,8 @@ from local.redshift.storage import storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from psycopg.abc import Buffer
 
     from local.redshift.storage import Storage
 
@@ -44,6 +47,15 @@ class StatementResult:
     columns: list[Column]
     records: list[tuple[Any, ...]]
     rows: int
+
+
+class _SuperLoader(TextLoader):
+    """SUPER as Redshift shows it: PostgreSQL writes a blank after each comma and colon."""
+
+    _blanks = re.compile(r'("(?:[^"\\]|\\.)*")|([:,]) ')
+
+    def load(self, data: Buffer) -> str:
+        return self._blanks.sub(r"\1\2", str(super().load(data)))
 
 
 def run(
@@ -82,7 +94,7 @@ def run(
 def _query(connection: psycopg.Connection[Any], sql: str, values: list[str]) -> StatementResult:
     with psycopg.RawCursor(connection) as cursor:
         for type_name in _TYPES.keys() - _PYTHON_TYPES:
-            cursor.adapters.register_loader(type_name, TextLoader)
+            cursor.adapters.register_loader(type_name, _SuperLoader if type_name == "jsonb" else TextLoader)
         cursor.execute(sql.encode(), values or None)
         if cursor.description is None:
             return StatementResult(columns=[], records=[], rows=cursor.rowcount)

@@ -263,8 +263,6 @@ _RULES: Final[dict[str, Rule]] = {
     "CONVERT": _call(_convert),
     "DATEADD": _call(_date_add),
     "DATEDIFF": _call(_date_diff),
-    "DATE_ADD": _call(_date_add),
-    "DATE_DIFF": _call(_date_diff),
     "DATE_PART": _call(_date_part_of),
     "DECIMAL": _decimal,
     "DECODE": _call(_decode),

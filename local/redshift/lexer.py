@@ -122,6 +122,11 @@ def statements(sql: str) -> list[str]:
     return [text_of(statement).strip() for statement in found if statement]
 
 
+def folded(name: Token) -> str:
+    """The identifier that a word or quoted identifier stands for: Redshift folds both to lower case."""
+    return (name.text[1:-1].replace('""', '"') if name.kind is Kind.QUOTED_NAME else name.text).lower()
+
+
 def closing(pieces: Sequence[Token], opening: int) -> int:
     """The index of the parenthesis that closes the one at index `opening`; the end if none does."""
     depth = 0

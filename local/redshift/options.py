@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from local.redshift.failures import NotImitated, SqlFailed
-from local.redshift.lexer import Kind, Token, closing, string_value, tokens
+from local.redshift.lexer import Kind, Token, closing, folded, string_value, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -100,11 +100,9 @@ class Clauses:
 
 
 def name(token: Token) -> str:
-    """The identifier that a word or quoted identifier stands for: Redshift folds both to lower case."""
-    if token.kind is Kind.QUOTED_NAME:
-        return token.text[1:-1].replace('""', '"').lower()
-    if token.kind is Kind.WORD:
-        return token.text.lower()
+    """The identifier that a token stands for. Raises `SqlFailed` if it is none."""
+    if token.kind in {Kind.QUOTED_NAME, Kind.WORD}:
+        return folded(token)
     raise SqlFailed(f'syntax error at or near "{token.text}": a name is expected')
 
 

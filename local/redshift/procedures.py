@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from local.redshift.expressions import sql
 from local.redshift.failures import NotImitated
-from local.redshift.lexer import Kind, Token, closing, split, string_value, text_of, tokens
+from local.redshift.lexer import Kind, Token, closing, folded, split, string_value, text_of, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,14 +20,14 @@ _NOT_IN_A_BODY: Final = frozenset({"COPY", "UNLOAD", "VACUUM"})
 _BEFORE_A_STATEMENT: Final = frozenset({";", "BEGIN", "THEN", "ELSE", "LOOP", ">"})
 
 
-def is_create_procedure(statement: Sequence[Token]) -> bool:
-    """Whether the statement creates a procedure."""
-    words = [token.word for token in statement[:4]]
-    return words[:2] == ["CREATE", "PROCEDURE"] or words == ["CREATE", "OR", "REPLACE", "PROCEDURE"]
+def is_create_routine(statement: Sequence[Token]) -> bool:
+    """Whether the statement creates a procedure or an SQL function."""
+    words = [token.word for token in statement[:4] if token.word not in {"OR", "REPLACE"}]
+    return words[:2] in (["CREATE", "PROCEDURE"], ["CREATE", "FUNCTION"])
 
 
 def with_body(statement: Sequence[Token], rewrite: Callable[[Sequence[Token]], list[Token]]) -> list[Token]:
-    """CREATE PROCEDURE with its body rewritten by `rewrite`, and its transactions as Redshift's.
+    """CREATE PROCEDURE or FUNCTION with its body rewritten by `rewrite`, and its transactions as Redshift's.
 
     Raises `NotImitated`, `UnterminatedToken`.
     """
@@ -57,6 +57,9 @@ def _transactions(body: Sequence[Token]) -> list[Token]:
             written += sql(" COMMIT; RAISE;")
         if starts_statement and token.word in _NOT_IN_A_BODY:
             raise NotImitated(f"{token.word} in a procedure")
+        if starts_statement and token.word == "CREATE":
+            # Of several transactions that would create the same table, the others wait, and find it.
+            written += sql(" PERFORM pg_advisory_xact_lock(1);")
         truncates = truncates or (starts_statement and token.word == "TRUNCATE")
         written.append(token)
         if token.word == "EXCEPTION" and body[index - 1].word != "RAISE":
@@ -99,7 +102,7 @@ def with_outputs(call: Sequence[Token], connection: psycopg.Connection[Any]) -> 
     Raises `NotImitated` if the arguments fit several procedures whose OUT arguments stand in different places.
     """
     opening = next((index for index, token in enumerate(call) if token.text == "("), len(call))
-    name = [_folded(token) for token in call[1:opening] if token.text != "."]
+    name = [folded(token) for token in call[1:opening] if token.text != "."]
     given = split(call[opening + 1 : closing(call, opening)])
     if not name:
         return list(call)
@@ -119,7 +122,3 @@ def with_outputs(call: Sequence[Token], connection: psycopg.Connection[Any]) -> 
     arguments = [sql(" NULL") if mode == "o" else next(inputs) for mode in fitting[0]]
     separated = [token for argument in arguments for token in (*sql(","), *argument)][1:]
     return [*call[: opening + 1], *separated, *sql(")")]
-
-
-def _folded(name: Token) -> str:
-    return (name.text[1:-1].replace('""', '"') if name.kind is Kind.QUOTED_NAME else name.text).lower()

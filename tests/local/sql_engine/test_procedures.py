@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.redshift import lexer
+from local.redshift.execution import SqlFailed, run
+
+if TYPE_CHECKING:
+    from local.redshift.engine import Engine
+    from tests.local.sql_engine.conftest import Sql
+
+_SCRIPT = Path(__file__).parents[3] / "scripts" / "sp_etl_log_etl_event.sql"
+
+# The shape of the procedures that people write for Redshift: layout clauses, SYSDATE and dynamic SQL in the body.
+_CREATE_LOG = r"""
+CREATE OR REPLACE PROCEDURE public.log_event (p_message IN VARCHAR(65535)) AS
+$$
+DECLARE
+    v_sql VARCHAR(65535) := '';
+BEGIN
+    RAISE NOTICE '[%]', p_message;
+    CREATE TABLE IF NOT EXISTS public.events (at TIMESTAMP NOT NULL, message VARCHAR(65535)) BACKUP YES DISTSTYLE EVEN;
+    v_sql := 'INSERT INTO public.events (at, message) VALUES (' || QUOTE_LITERAL(SYSDATE) || ',';
+    v_sql := v_sql || NVL(QUOTE_LITERAL(p_message), 'NULL') || ')';
+    EXECUTE v_sql;
+END;
+$$ LANGUAGE plpgsql;
+"""
+
+
+@pytest.mark.parametrize("message", ["started", r"it's \ and \\ and \' ", "$$ $body0$ ;--\r\n", "\u4e2d\U0001f600"])
+def test_dynamic_sql_with_quote_literal_stores_the_message_exactly(sql: Sql, message: str) -> None:
+    sql.run(_CREATE_LOG)
+    sql.run("CALL public.log_event(:message)", message=message)
+    assert sql.rows("SELECT message FROM public.events") == [(message,)]
+
+
+def test_the_repositorys_script_runs_as_it_stands(sql: Sql) -> None:
+    for statement in lexer.statements(_SCRIPT.read_text(encoding="utf-8")):
+        sql.run(statement)
+    assert sql.run("CALL public.sp_etl_log_etl_event(:m)", m="x" * 65_535).columns == []
+    sql.run("CALL public.sp_etl_log_etl_event(NULL)")
+    assert sql.rows("SELECT LEN(event_message) FROM public.etl_events WHERE event_ts <= SYSDATE") == [
+        (65_535,),
+        (None,),
+    ]
+    with pytest.raises(SqlFailed, match="value too long"):
+        sql.run("CALL public.sp_etl_log_etl_event(:m)", m="x" * 65_536)
+
+
+def test_procedures_that_create_the_same_table_at_once_all_succeed(engine: Engine, sql: Sql) -> None:
+    sql.run(_CREATE_LOG)
+
+    def call(number: int) -> None:
+        with engine.connect("dev", "awsuser") as connection:
+            connection.autocommit = True
+            run(connection, "CALL log_event(:n)", {"n": str(number)}, sql.storage)
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(call, range(24)))
+    assert sql.value("(SELECT count(DISTINCT message) FROM events)") == 24
+
+
+def test_output_arguments_are_left_out_of_the_call_and_come_back_as_one_row(sql: Sql) -> None:
+    sql.run(
+        "CREATE PROCEDURE measure (name OUT VARCHAR, a INT, b INOUT INT) AS "
+        "$$ BEGIN name := 'sum of ' || a; b := a + b; END $$ LANGUAGE plpgsql"
+    )
+    result = sql.run("CALL \"Public\".MEASURE(:a, LEN('abc'))", a="2")
+    assert [column.name for column in result.columns] == ["name", "b"]
+    assert (result.records, result.rows) == ([("sum of 2", 5)], 1)
+
+
+def test_a_procedure_called_alone_may_commit(sql: Sql) -> None:
+    sql.run("CREATE TABLE steps (n INT)")
+    sql.run(
+        "CREATE PROCEDURE commits (x INT) AS $$ BEGIN INSERT INTO steps VALUES (x); COMMIT; "
+        "INSERT INTO steps VALUES (x + 1); ROLLBACK; INSERT INTO steps VALUES (1 / (x - x)); END $$ LANGUAGE plpgsql"
+    )
+    with pytest.raises(SqlFailed, match="division by zero"):
+        sql.run("CALL commits(:x)", x="7")
+    assert sql.rows("SELECT n FROM steps") == [(7,)]
+
+
+def test_an_exception_handler_runs_in_a_new_transaction_and_the_error_goes_on(sql: Sql) -> None:
+    sql.run("CREATE TABLE work (n INT)")
+    sql.run("CREATE TABLE failures (message VARCHAR)")
+    sql.run(
+        """
+        CREATE PROCEDURE logs_failures () AS $$
+        BEGIN
+            INSERT INTO work VALUES (1);
+            IF 1 = 1 THEN INSERT INTO work VALUES (1 / 0); END IF;
+        EXCEPTION WHEN OTHERS THEN
+            IF SQLERRM IS NOT NULL THEN
+                INSERT INTO failures VALUES (CASE WHEN SYSDATE IS NULL THEN '' ELSE SQLERRM END);
+            END IF;
+        END;
+        $$ LANGUAGE plpgsql
+        """
+    )
+    with pytest.raises(SqlFailed, match="division by zero"):
+        sql.run("CALL logs_failures()")
+    assert sql.rows("SELECT n FROM work") == []
+    assert sql.rows("SELECT message FROM failures") == [("division by zero",)]
+
+
+def test_truncate_in_a_procedure_commits(sql: Sql) -> None:
+    sql.run("CREATE TABLE emptied AS SELECT 1 AS n")
+    sql.run(
+        "CREATE PROCEDURE empties () AS $$ BEGIN TRUNCATE emptied; INSERT INTO emptied VALUES (2); "
+        "RAISE EXCEPTION 'stop'; END $$ LANGUAGE plpgsql"
+    )
+    with pytest.raises(SqlFailed, match=r"^ERROR: stop$"):
+        sql.run("CALL empties()")
+    assert sql.rows("SELECT n FROM emptied") == []
+
+
+def test_a_variable_wins_over_a_column_of_the_same_name(sql: Sql) -> None:
+    sql.run("CREATE TABLE named AS SELECT 1 AS n")
+    sql.run(
+        "CREATE PROCEDURE adds (n INOUT INT) AS $$ BEGIN SELECT INTO n count(*) + n FROM named; END $$ LANGUAGE plpgsql"
+    )
+    assert sql.rows("CALL adds(5)") == [(6,)]
+
+
+def test_an_sql_function_is_translated_too(sql: Sql) -> None:
+    sql.run("CREATE FUNCTION f_default (INT, INT) RETURNS INT STABLE AS $$ SELECT NVL($1, $2) $$ LANGUAGE sql")
+    assert sql.value("f_default(NULL, 3)") == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "body", "named"),
+    [
+        ("NONATOMIC", "BEGIN END", "NONATOMIC"),
+        ("", "BEGIN UNLOAD ('SELECT 1') TO 's3://b/'; END", "UNLOAD in a procedure"),
+        ("", "BEGIN EXCEPTION WHEN division_by_zero THEN RAISE; END", "an exception handler for anything but OTHERS"),
+        ("", "BEGIN PERFORM DATEDIFF(week, SYSDATE, SYSDATE); END", "DATEDIFF of weeks"),
+    ],
+)
+def test_what_is_not_imitated_in_a_procedure_is_refused_by_name(sql: Sql, options: str, body: str, named: str) -> None:
+    with pytest.raises(SqlFailed, match=f"{named} is not imitated"):
+        sql.run(f"CREATE PROCEDURE p () {options} AS $$ {body} $$ LANGUAGE plpgsql")
+
+
+def test_a_missing_procedure_is_named(sql: Sql) -> None:
+    with pytest.raises(SqlFailed, match=r"^ERROR: procedure public.nowhere\(unknown\) does not exist"):
+        sql.run("CALL public.nowhere(:a)", a="x")
