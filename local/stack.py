@@ -17,8 +17,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import boto3
 import botocore.session
 from botocore.config import Config
+
+from local.redshift.target import CLUSTER_IDENTIFIER, DEFAULT_ROLE, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,9 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 PROJECT = Path(__file__).resolve().parent.parent
-REGION = "us-east-1"
 ACCOUNT = "000000000000"
-CLUSTER = "local-redshift"
 DATABASE = "dev"
 SECRET_NAME = "local-redshift-awsuser"  # noqa: S105 - the name of a secret
 STACK_NAME = "local-redshift-event-driven"
@@ -77,11 +78,11 @@ class LocalAws:
 
     def __init__(self) -> None:
         self._running = ExitStack()
-        self._session = botocore.session.Session(session_vars=_SESSION_VARIABLES)
-        self._session.set_credentials("test", "test")
+        session = botocore.session.Session(session_vars=_SESSION_VARIABLES)
+        self._session: Any = boto3.Session("test", "test", botocore_session=session)
 
     def __enter__(self) -> Self:
-        """Start it, wait until it answers, and put the secret and the artifacts bucket there.
+        """Start it, wait until it answers, and create what an account has before.
 
         Raises `LocalAwsDidNotStartError`: The process ended, or didn't answer within `START_SECONDS`.
         """
@@ -100,8 +101,8 @@ class LocalAws:
         self._running.close()
 
     def client(self, service: str) -> Any:
-        """Return a client of `service` with the rights of the account's root user."""
-        return self._session.create_client(
+        """Return a boto3 client of `service` with the rights of the account's root user."""
+        return self._session.client(
             service,
             region_name=REGION,
             endpoint_url=self.endpoint_url,
@@ -109,10 +110,10 @@ class LocalAws:
         )
 
     def client_as(self, service: str, role_arn: str) -> Any:
-        """Return a client of `service` with the rights of a role."""
+        """Return a boto3 client of `service` with the rights of a role."""
         session = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="local")
         credentials = session["Credentials"]
-        return self._session.create_client(
+        return self._session.client(
             service,
             region_name=REGION,
             endpoint_url=self.endpoint_url,
@@ -124,7 +125,7 @@ class LocalAws:
     @property
     def redshift_connection(self) -> dict[str, str]:
         """What ExecuteStatement needs to reach the local cluster as its superuser."""
-        return {"ClusterIdentifier": CLUSTER, "Database": DATABASE, "SecretArn": self.secret_arn}
+        return {"ClusterIdentifier": CLUSTER_IDENTIFIER, "Database": DATABASE, "SecretArn": self.secret_arn}
 
     def log(self) -> str:
         """Return what the process has printed: warnings, and tracebacks of failed handlers."""
@@ -192,10 +193,24 @@ class LocalAws:
         raise LocalAwsDidNotStartError(f"the local AWS {what}; the end of its log:\n{self.log()[-3000:]}")
 
     def _furnish_account(self) -> None:
+        """Create what a real account has before: a bucket for `sam`, the cluster's secret and its default role."""
         self.client("s3").create_bucket(Bucket=ARTIFACTS_BUCKET)
-        secret = {"username": "awsuser", "password": "local-awsuser-password", "dbClusterIdentifier": CLUSTER}
+        secret = {
+            "username": "awsuser",
+            "password": "local-awsuser-password",
+            "dbClusterIdentifier": CLUSTER_IDENTIFIER,
+        }
         answer = self.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString=json.dumps(secret))
         self.secret_arn = answer["ARN"]
+        trust = {"Principal": {"Service": "redshift.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        access = {"Action": ["s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:DeleteObject"], "Resource": "*"}
+        iam = self.client("iam")
+        iam.create_role(RoleName=DEFAULT_ROLE, AssumeRolePolicyDocument=_policy(trust))
+        iam.put_role_policy(RoleName=DEFAULT_ROLE, PolicyName="s3", PolicyDocument=_policy(access))
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -210,7 +225,7 @@ def local_parameters(aws: LocalAws) -> dict[str, str]:
     """Return the stack's parameters for the local AWS: its cluster, its database, its secret."""
     return {
         "StackPrefix": "local",
-        "ClusterIdentifier": CLUSTER,
+        "ClusterIdentifier": CLUSTER_IDENTIFIER,
         "RedshiftDbName": DATABASE,
         "DbSecretArn": aws.secret_arn,
         "SupportNotificationEmail": "support@example.com",

@@ -1,0 +1,118 @@
+"""Deploying, changing and deleting the stack with the real `sam`, and what its parameters do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local import executions
+from local.stack import SamCommandFailedError, delete, deploy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.data_api import DataApi
+    from local.stack import LocalAws
+
+STACK = "second"
+LOG = "public.sp_etl_log_etl_event"
+PARAMETERS = {
+    "StackPrefix": "second",
+    "DynamodbMetaTable": "second-tokens",
+    "DynamodbLedgerTable": "second-ledger",
+    "DynamodbTargetTable": "second-target",
+    "StatementTimeoutSeconds": "10",
+}
+
+
+@pytest.fixture(scope="module")
+def second(aws: LocalAws, redshift: DataApi) -> Iterator[dict[str, str]]:
+    """The outputs of a second stack beside the first: another prefix and other tables."""
+    yield deploy(aws, STACK, PARAMETERS)
+    delete(aws, STACK)
+    with pytest.raises(aws.client("cloudformation").exceptions.ClientError, match="does not exist"):
+        aws.client("cloudformation").describe_stacks(StackName=STACK)
+    for function in aws.client("lambda").list_functions()["Functions"]:
+        assert not function["FunctionName"].startswith("second-")
+
+
+def test_two_stacks_in_one_account_keep_to_their_own_statements(
+    aws: LocalAws, outputs: dict[str, str], second: dict[str, str]
+) -> None:
+    # Both rules match every statement of this application; each callback knows its own.
+    for stack in (outputs, second):
+        machine = stack["StoredProcedureStateMachineArn"]
+        execution = executions.run(aws.client("stepfunctions"), machine, {"spname": LOG, "event_message": "mine"})
+        assert execution.status == "SUCCEEDED", execution.cause
+
+
+def test_a_lost_event_costs_the_timeout_and_nothing_else(
+    aws: LocalAws, outputs: dict[str, str], second: dict[str, str], redshift: DataApi
+) -> None:
+    events = aws.client("events")
+    rule = "second-EventBridgeRedshiftEvent"
+    events.disable_rule(Name=rule)
+    payload = {"spname": LOG, "event_message": "its event is lost"}
+    execution = executions.run(aws.client("stepfunctions"), second["StoredProcedureStateMachineArn"], payload)
+    events.enable_rule(Name=rule)
+    assert execution.status == "SUCCEEDED", execution.cause
+    rows = redshift.query("SELECT 1 FROM public.etl_events WHERE event_message = 'its event is lost'")
+    assert len(rows) == 1
+
+
+def test_a_changed_parameter_takes_effect_with_the_next_deploy(aws: LocalAws, second: dict[str, str]) -> None:
+    payload = {"spname": LOG, "event_message": "allowed?"}
+    changed = {
+        "AllowedProcedures": "etl.sp_*,public.sp_other",
+        "StoredProcedureSchedule": "cron(0 3 * * ? *)",
+        "StoredProcedureScheduleInput": json.dumps(payload).replace('"', '\\"'),
+        "LogRetentionDays": "7",
+    }
+    assert deploy(aws, STACK, PARAMETERS | changed) == second
+    execution = executions.run(aws.client("stepfunctions"), second["StoredProcedureStateMachineArn"], payload)
+    assert (execution.status, execution.error) == ("FAILED", "ProcedureNotAllowed")
+    assert "etl.sp_*, public.sp_other" in execution.cause
+    rule = aws.client("events").describe_rule(Name="second-StoredProcedureSchedule")
+    assert rule["ScheduleExpression"] == "cron(0 3 * * ? *)"
+    (target,) = aws.client("events").list_targets_by_rule(Rule="second-StoredProcedureSchedule")["Targets"]
+    assert target["Arn"] == second["StoredProcedureStateMachineArn"]
+    assert json.loads(target["Input"]) == payload
+    groups = aws.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/second-")["logGroups"]
+    assert {group["retentionInDays"] for group in groups} == {7}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"WorkgroupName": "local-workgroup"}, "either ClusterIdentifier"),
+        ({"SubnetIds": "subnet-1"}, "both SubnetIds and SecGroup"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_parameters_that_cannot_go_together_are_refused_before_anything_is_made(
+    aws: LocalAws, parameters: dict[str, str], says: str
+) -> None:
+    with pytest.raises(SamCommandFailedError, match=says):
+        deploy(aws, "impossible", PARAMETERS | {"StackPrefix": "impossible"} | parameters)
+
+
+@pytest.mark.parametrize(
+    ("stack", "parameters"),
+    [
+        ("serverless", {"ClusterIdentifier": "", "WorkgroupName": "local-workgroup", "DbSecretArn": ""}),
+        ("db-user", {"DbSecretArn": "", "DbUser": "awsuser"}),
+    ],
+)
+def test_temporary_credentials_work_in_place_of_the_secret(
+    aws: LocalAws, redshift: DataApi, stack: str, parameters: dict[str, str]
+) -> None:
+    names = {name: f"{stack}{value[6:]}" for name, value in PARAMETERS.items() if value.startswith("second")}
+    outputs = deploy(aws, stack, names | parameters)
+    # Without a secret the functions are a database user of their own, which needs its grants.
+    redshift.query("GRANT INSERT, SELECT ON public.etl_events TO PUBLIC")
+    payload = {"spname": LOG, "event_message": stack}
+    execution = executions.run(aws.client("stepfunctions"), outputs["StoredProcedureStateMachineArn"], payload)
+    delete(aws, stack)
+    assert execution.status == "SUCCEEDED", execution.cause
