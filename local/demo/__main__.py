@@ -1,19 +1,24 @@
-"""`python -m local.demo`: start a local AWS, deploy, show the pipelines at work, stop everything."""
+"""`python -m local.demo`: start a local AWS, deploy, show both pipelines at work, stop everything.
+
+`ROWS` in the environment says how many rows the second pipeline loads.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.data_api import DataApi, SqlFailedError
-from local.demo import stored_procedures
+from local.demo import redshift_to_dynamo, stored_procedures
 from local.demo.display import Display
-from local.demo.expectation import DemoFailedError
+from local.demo.expectation import DemoFailedError, expect
 from local.executions import ExecutionDidNotEndError
 from local.mails import Mailbox, NoMailError
 from local.stack import LocalAws, LocalAwsError, deploy
 
+ROWS = 20_000
 FAILURES = (
     DemoFailedError,
     LocalAwsError,
@@ -29,7 +34,7 @@ def main() -> int:
     """Run the demo; return 0 if all was as it should be, 1 with the reason shown if not, 130 after Ctrl-C."""
     display = Display()
     try:
-        _demonstrate(display)
+        _demonstrate(_rows(), display)
     except FAILURES as error:
         display.failed(f"{type(error).__name__}: {error}")
         return 1
@@ -40,7 +45,13 @@ def main() -> int:
     return 0
 
 
-def _demonstrate(display: Display) -> None:
+def _rows() -> int:
+    given = os.environ.get("ROWS", str(ROWS))
+    expect(given.isascii() and given.isdigit() and int(given) > 0, f"ROWS is {given!r}, not a number of rows")
+    return int(given)
+
+
+def _demonstrate(rows: int, display: Display) -> None:
     display.heading("AWS on this machine")
     with LocalAws() as aws:
         display.done(f"local AWS with Redshift at {aws.endpoint_url} ({display.seconds:.1f} s)")
@@ -49,6 +60,7 @@ def _demonstrate(display: Display) -> None:
         redshift = DataApi(aws.client("redshift-data"), aws.redshift_connection)
         mailbox = Mailbox(aws.client("sns"), aws.client("sqs"), outputs["NotificationTopicArn"], "support")
         stored_procedures.show(aws, outputs, redshift, mailbox, display)
+        redshift_to_dynamo.show(aws, outputs, redshift, mailbox, display, rows)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+PLAIN_PROGRESS_SECONDS = 2.0
 
 
 class Display:
@@ -70,3 +73,52 @@ class Display:
             self.line(f"{what} …")
             yield self.note
         self.done(f"{what} ({time.monotonic() - started:.1f} s)")
+
+    @contextmanager
+    def loading(self) -> Iterator[RowProgress]:
+        """Show how a load comes on: rows, rows per second, time to go, rejects."""
+        if not self._console.is_terminal:
+            yield RowProgress(_PlainBar(self))
+            return
+        columns = (TextColumn("  "), BarColumn(), MofNCompleteColumn(), TextColumn("rows  {task.description}"))
+        with Progress(*columns, console=self._console) as progress:
+            yield RowProgress(_LiveBar(progress))
+
+
+class RowProgress:
+    """Turns counts of rows into what is shown of them."""
+
+    def __init__(self, bar: _LiveBar | _PlainBar) -> None:
+        self._bar = bar
+        self._started: float | None = None
+
+    def update(self, settled: int, total: int, rejected: int) -> None:
+        """Show that `settled` of `total` rows are dealt with, `rejected` of them refused."""
+        now = time.monotonic()
+        if settled and self._started is None:
+            self._started = now
+        seconds = now - (self._started or now)
+        rate = settled / seconds if seconds else 0.0
+        speed = f"{rate:,.0f} rows/s, {(total - settled) / rate:.0f} s to go" if rate else "starting"
+        self._bar.show(settled, total, f"{speed}, {rejected:,} rejected")
+
+
+class _LiveBar:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("starting", total=None)
+
+    def show(self, done: int, total: int, text: str) -> None:
+        self._progress.update(self._task, completed=done, total=total, description=text)
+
+
+class _PlainBar:
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._shown = float("-inf")
+
+    def show(self, done: int, total: int, text: str) -> None:
+        now = time.monotonic()
+        if done == total or now - self._shown >= PLAIN_PROGRESS_SECONDS:
+            self._display.line(f"  {done:,} of {total:,} rows, {text}")
+            self._shown = now

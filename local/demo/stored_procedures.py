@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from local import executions
 from local.demo.expectation import expect
+from local.demo.history import History
 from local.stack import PROJECT
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], dis
     states: SFNClient = aws.client("stepfunctions")
     display.line(f"start-execution {json.dumps(payload, ensure_ascii=False)}")
     arn = executions.start(states, outputs["StoredProcedureStateMachineArn"], payload)
-    progress = _Progress(states, aws.client("dynamodb"), outputs["MetaTableName"], arn, display)
+    progress = _Progress(History(states, arn), aws.client("dynamodb"), outputs["MetaTableName"], arn, display)
     execution = executions.wait(states, arn, while_running=progress.look)
     display.done(f"execution {execution.status}")
     return execution
@@ -76,25 +77,21 @@ class _Progress:
     """Shows what is new in an execution: the states it entered, and how far its statement has come."""
 
     def __init__(
-        self, states: SFNClient, dynamodb: DynamoDBClient, meta_table: str, execution_arn: str, display: Display
-    ) -> None:
-        self._states = states
+        self, history: History, dynamodb: DynamoDBClient, meta_table: str, execution_arn: str, display: Display
+    ):
+        self._history = history
         self._dynamodb = dynamodb
         self._meta_table = meta_table
         self._execution_arn = execution_arn
         self._display = display
-        self._events_shown = 0
         self._status_shown = ""
 
     def look(self) -> None:
         """Show what has happened since the last look."""
-        history = self._states.get_execution_history(executionArn=self._execution_arn, maxResults=1000)
-        for event in history["events"][self._events_shown :]:
-            if "stateEnteredEventDetails" in event:
-                if self._status_shown:
-                    self._look_at_statement()
-                self._display.line(f"→ {event['stateEnteredEventDetails']['name']}")
-        self._events_shown = len(history["events"])
+        for state in self._history.look():
+            if self._status_shown:
+                self._look_at_statement()
+            self._display.line(f"→ {state}")
         self._look_at_statement()
 
     def _look_at_statement(self) -> None:

@@ -1,0 +1,137 @@
+"""Second part of the demo: a Redshift table loaded into DynamoDB, proven equal; then a load that must fail."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from local import executions, reviews
+from local.demo import comparison
+from local.demo.expectation import expect
+from local.demo.history import History
+from local.stack import ARTIFACTS_BUCKET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from local.data_api import DataApi
+    from local.demo.display import Display, RowProgress
+    from local.executions import Execution
+    from local.mails import Mailbox
+    from local.stack import LocalAws
+
+KEY = "review_id"
+# Three rows that DynamoDB can never accept among some that it can; their keys differ from all loaded before.
+FLAWED_QUERY = f"""
+SELECT 'second-' || {KEY} AS {KEY}, product_title FROM {reviews.TABLE} WHERE year < 2005
+UNION ALL SELECT NULL, 'has no key'
+UNION ALL SELECT '', 'has an empty key'
+UNION ALL SELECT REPEAT('k', 2049), 'has a key of 2,049 bytes'
+"""  # noqa: S608 - made of constants
+FLAWS = 3
+
+
+def show(
+    aws: LocalAws,
+    outputs: Mapping[str, str],
+    redshift: DataApi,
+    mailbox: Mailbox,
+    display: Display,
+    rows: int,
+) -> None:
+    """Load `rows` reviews and prove that the target table holds them; then show rejects and their mail.
+
+    Raises `DemoFailedError` if anything isn't as it should be.
+    """
+    display.heading("A Redshift table loaded into DynamoDB")
+    with display.step(f"{rows:,} reviews copied into Redshift"), tempfile.TemporaryDirectory() as directory:
+        reviews.load_reviews(
+            rows,
+            s3=aws.client("s3"),
+            redshift_data=aws.client("redshift-data"),
+            connection=cast("reviews.Connection", aws.redshift_connection),
+            bucket=ARTIFACTS_BUCKET,
+            directory=Path(directory),
+        )
+    execution = _run(aws, outputs, {}, display)
+    expect(execution.status == "SUCCEEDED", f"it ended {execution.status}: {execution.error}: {execution.cause}")
+    display.line(json.dumps(execution.output))
+    with display.step("source and target read and compared"):
+        source = comparison.source_rows(redshift, reviews.TABLE, KEY)
+        target = comparison.target_items(aws.client("dynamodb"), outputs["TargetTableName"], KEY)
+    expect(len(source) == rows, f"the source should hold {rows:,} rows, but holds {len(source):,}")
+    expect(source == target, comparison.difference(source, target))
+    display.done(f"all {len(target):,} items have the keys and values of the {len(source):,} rows")
+
+    display.heading("A load with rows that DynamoDB can never accept")
+    execution = _run(aws, outputs, {"query": FLAWED_QUERY}, display)
+    expect(execution.status == "FAILED", f"it should have ended FAILED, but ended {execution.status}")
+    display.line(f"{execution.error}: {execution.cause}")
+    rejects = _rejects(aws.client("s3"), outputs["DataBucketName"], execution)
+    for reject in rejects:
+        display.line(f"{reject['reason']:<14}  {reject['row']['product_title']:<26}  {reject['detail']}")
+    expect(len(rejects) == FLAWS, f"{FLAWS} rows should be rejected, but {len(rejects)} are")
+    mail = mailbox.next_mail()
+    display.panel(f"Mail to support: {mail.subject}", mail.text)
+    for needed in (execution.error, execution.arn):
+        expect(needed in mail.text, f"the mail should contain {needed!r}")
+
+
+def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], display: Display) -> Execution:
+    """Run the state machine with a payload, showing its states and how far the rows are."""
+    states: SFNClient = aws.client("stepfunctions")
+    display.line(f"start-execution {json.dumps(payload)}")
+    arn = executions.start(states, outputs["RedshiftToDynamoStateMachineArn"], payload)
+    history = History(states, arn)
+    ledger = _Ledger(aws.client("dynamodb"), outputs["LedgerTableName"], arn.rpartition(":")[2])
+    with display.loading() as progress:
+
+        def look() -> None:
+            for state in history.look():
+                display.line(f"→ {state}")
+            listed = history.output_of("List Unloaded Files")
+            if listed is not None:
+                ledger.show(progress, total=listed["plan"]["rows"])
+
+        execution = executions.wait(states, arn, timeout_seconds=1800, while_running=look)
+    display.done(f"execution {execution.status}")
+    return execution
+
+
+class _Ledger:
+    """What the loaders have noted of their pieces so far."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, load_id: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._load_id = load_id
+
+    def show(self, progress: RowProgress, *, total: int) -> None:
+        settled = rejected = 0
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="loadId = :load AND begins_with(entry, :pieces)",
+            ExpressionAttributeValues={":load": {"S": self._load_id}, ":pieces": {"S": "piece#"}},
+        )
+        for page in pages:
+            for piece in page["Items"]:
+                settled += int(piece.get("nextRow", {}).get("N", 0))
+                rejected += int(piece.get("rejected", {}).get("N", 0))
+        progress.update(settled, total, rejected)
+
+
+def _rejects(s3: S3Client, bucket: str, execution: Execution) -> list[dict[str, Any]]:
+    """Return the rejected rows of an execution, one JSON line each in S3."""
+    rejects = []
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"rejects/{execution.name}/")
+    for page in pages:
+        for stored in page.get("Contents", []):
+            lines = s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read().decode()
+            rejects += [json.loads(line) for line in lines.splitlines()]
+    return rejects
