@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+import threading
+from typing import TYPE_CHECKING, Final, TypedDict
 
-import boto3
 from botocore.exceptions import ClientError
 
 from local.redshift.failures import SqlFailed
@@ -13,6 +13,7 @@ from local.redshift.failures import SqlFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import boto3
     from mypy_boto3_s3.client import S3Client
 
 DEFAULT_ROLE: Final = "default"
@@ -22,6 +23,14 @@ _URL: Final = re.compile(r"s3://([^/]+)/?(.*)", re.DOTALL)
 
 class RoleNotUsable(SqlFailed):
     """The IAM role of an UNLOAD or COPY doesn't exist or can't be assumed."""
+
+
+class _Credentials(TypedDict, total=False):
+    """What a client is opened with; empty for the session's own credentials."""
+
+    aws_access_key_id: str
+    aws_secret_access_key: str
+    aws_session_token: str
 
 
 class Storage:
@@ -35,6 +44,8 @@ class Storage:
         self._session = session
         self._endpoint_url = endpoint_url
         self._default_role = default_role
+        # Statements run in threads of their own; sessions are not made for that, clients are.
+        self._opening_client = threading.Lock()
 
     def as_role(self, role: str, region: str | None = None) -> S3Client:
         """An S3 client with the rights of `role`: `default`, an ARN, or ARNs chained by commas.
@@ -44,23 +55,28 @@ class Storage:
         chain = self._default_role if role == DEFAULT_ROLE else role
         if chain is None:
             raise RoleNotUsable("the cluster has no default IAM role: name a role by its ARN")
-        session = self._session
+        credentials = _Credentials()
         for arn in chain.split(","):
-            session = self._assume(arn, session)
-        return session.client("s3", region_name=region, endpoint_url=self._endpoint_url)
+            credentials = self._assume(arn, credentials)
+        with self._opening_client:
+            return self._session.client("s3", region_name=region, endpoint_url=self._endpoint_url, **credentials)
 
-    def _assume(self, arn: str, session: boto3.Session) -> boto3.Session:
+    def _assume(self, arn: str, credentials: _Credentials) -> _Credentials:
+        with self._opening_client:
+            iam = self._session.client("iam", endpoint_url=self._endpoint_url)
+            sts = self._session.client("sts", endpoint_url=self._endpoint_url, **credentials)
         try:
             # An emulated STS hands out credentials for roles that don't exist.
-            self._session.client("iam", endpoint_url=self._endpoint_url).get_role(RoleName=arn.rpartition("/")[2])
-            sts = session.client("sts", endpoint_url=self._endpoint_url)
+            iam.get_role(RoleName=arn.rpartition("/")[2])
             assumed = sts.assume_role(RoleArn=arn, RoleSessionName="RedshiftIamRoleSession")["Credentials"]
         except ClientError as error:
             raise RoleNotUsable(
                 f"User arn:aws:redshift is not authorized to assume IAM Role {arn} ({error.response['Error']['Code']})"
             ) from error
-        return boto3.Session(
-            assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"], session.region_name
+        return _Credentials(
+            aws_access_key_id=assumed["AccessKeyId"],
+            aws_secret_access_key=assumed["SecretAccessKey"],
+            aws_session_token=assumed["SessionToken"],
         )
 
 
