@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    from errors import PipelineError
 
 _ENTRY_PREFIX = "piece#"
 # Longer than an execution can be redriven (14 days), shorter than until its name may be used again (90 days):
 # an entry must serve the one and never the other ("Quotas related to state machine executions", Step Functions).
 _KEPT_SECONDS = 30 * 24 * 3600
+_FAILURE_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,14 @@ class Tally:
 
 @dataclass(frozen=True)
 class PieceEntry:
-    """One piece in the ledger; times are epoch seconds."""
+    """One piece in the ledger; times are epoch seconds, `failure` is why its last loader failed (None: it didn't)."""
 
     piece: str
     rows: int
     tally: Tally
     started_at: float
     updated_at: float
+    failure: str | None
 
     @property
     def finished(self) -> bool:
@@ -79,7 +84,7 @@ class PieceLedger:
                 Key=self._key,
                 UpdateExpression=(
                     "SET #loader = :loader, #rows = :rows, startedAt = if_not_exists(startedAt, :now),"
-                    " updatedAt = :now, expiresAt = :expires"
+                    " updatedAt = if_not_exists(updatedAt, :now), expiresAt = :expires REMOVE failure"
                 ),
                 ExpressionAttributeNames={"#loader": "loader", "#rows": "rows"},
                 ExpressionAttributeValues={
@@ -94,16 +99,24 @@ class PieceLedger:
 
     def record(self, tally: Tally) -> None:
         """Set the piece's totals; raises PieceTakenOver if another loader has taken the piece over."""
-        values = {
-            "nextRow": tally.next_row,
-            "written": tally.written,
-            "rejected": tally.rejected,
-            "superseded": tally.superseded,
-            "itemBytes": tally.item_bytes,
-            "writeUnits": tally.write_units,
-            "seconds": tally.seconds,
-            "updatedAt": time.time(),
-        }
+        self._set(
+            {
+                "nextRow": _number(tally.next_row),
+                "written": _number(tally.written),
+                "rejected": _number(tally.rejected),
+                "superseded": _number(tally.superseded),
+                "itemBytes": _number(tally.item_bytes),
+                "writeUnits": _number(tally.write_units),
+                "seconds": _number(tally.seconds),
+            }
+        )
+
+    def record_failure(self, failure: PipelineError) -> None:
+        """Note why this loader fails; raises PieceTakenOver as `record` does."""
+        self._set({"failure": {"S": f"{type(failure).__name__}: {failure}"[:_FAILURE_CHARACTERS]}})
+
+    def _set(self, values: dict[str, AttributeValueTypeDef]) -> None:
+        values = values | {"updatedAt": _number(time.time())}
         try:
             with _ledger_errors(self._table):
                 self._dynamodb.update_item(
@@ -113,7 +126,7 @@ class PieceLedger:
                     ConditionExpression="#loader = :loader",
                     ExpressionAttributeNames={"#loader": "loader"} | {f"#{name}": name for name in values},
                     ExpressionAttributeValues={":loader": {"S": self._loader}}
-                    | {f":{name}": _number(value) for name, value in values.items()},
+                    | {f":{name}": value for name, value in values.items()},
                 )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
             raise PieceTakenOver(
@@ -138,6 +151,7 @@ def pieces(dynamodb: DynamoDBClient, table: str, load_id: str) -> Iterator[Piece
                     tally=_tally(entry),
                     started_at=float(entry["startedAt"]["N"]),
                     updated_at=float(entry["updatedAt"]["N"]),
+                    failure=entry["failure"]["S"] if "failure" in entry else None,
                 )
 
 
@@ -155,7 +169,7 @@ def _tally(entry: Mapping[str, Any]) -> Tally:
     )
 
 
-def _number(value: float) -> Any:
+def _number(value: float) -> AttributeValueTypeDef:
     return {"N": str(value)}
 
 

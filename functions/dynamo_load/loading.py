@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from dynamo_load.duplicates import superseded
 from dynamo_load.encoding import ItemEncoder
-from dynamo_load.errors import TooManyRejects
+from dynamo_load.errors import PieceTakenOver, TooManyRejects
 from dynamo_load.reading import PieceReader, read_ahead
 from dynamo_load.transport import Batch
 from dynamo_load.watermark import Span, Watermark
+from errors import PipelineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -70,11 +71,17 @@ class PieceLoader:
             return before
         self._watermark = Watermark(before, lambda: time.monotonic() - started)
         self._in_flight: dict[int, Span] = {}
-        reader = PieceReader(self._s3, self._bucket, piece)
-        encoder = ItemEncoder(reader.schema, self._mapping)
-        with closing(self._batches(reader, encoder, before.next_row)) as batches:
-            self._transport.send(batches, self._on_written)
-        return self._record()
+        try:
+            reader = PieceReader(self._s3, self._bucket, piece)
+            encoder = ItemEncoder(reader.schema, self._mapping)
+            with closing(self._batches(reader, encoder, before.next_row)) as batches:
+                self._transport.send(batches, self._on_written)
+            return self._record()
+        except PieceTakenOver:
+            raise
+        except PipelineError as failure:
+            self._ledger.record_failure(failure)
+            raise
 
     def _batches(self, reader: PieceReader, encoder: ItemEncoder, next_row: int) -> Generator[Batch]:
         """Yield the rows from `next_row` on in batches, and settle the chunks that have none to write."""

@@ -10,12 +10,14 @@ from dynamo_load.ledger import pieces
 from dynamo_load.rejects import rejects_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_PIECES_NAMED = 10
+    from dynamo_load.ledger import PieceEntry
+
+_PIECES_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -51,21 +53,22 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: Mapping[str, 
     written = sum(tally.written for tally in tallies)
     rejected = sum(tally.rejected for tally in tallies)
     superseded = sum(tally.superseded for tally in tallies)
-    unfinished = [entry.piece for entry in entries if not entry.finished]
-
     missing = unloaded - written - rejected - superseded
+    rejects = rejects_url(plan["bucket"], load_id) if rejected else None
+
+    if rejected > plan["rejects_allowed"]:
+        raise TooManyRejects(
+            f"{rejected:,} of {unloaded:,} rows were rejected, {plan['rejects_allowed']:,} are allowed: "
+            f"see {rejects} for the rows and the reasons. "
+            f"{written:,} were written, {superseded:,} superseded, {missing:,} not reached."
+        )
+    unfinished = [entry for entry in entries if not entry.finished]
     if missing or unfinished or len(entries) != plan["pieces"]:
         raise RowsUnaccounted(
             f"{unloaded:,} rows were unloaded; {written:,} written, {rejected:,} rejected and {superseded:,} "
             f"superseded leave {missing:,} unaccounted for. {len(entries)} of {plan['pieces']} pieces were begun, "
-            f"{len(unfinished)} of them not finished ({', '.join(unfinished[:_PIECES_NAMED]) or 'none'}): "
-            f"see the entries of load {load_id} in the ledger {ledger_table}."
-        )
-    rejects = rejects_url(plan["bucket"], load_id) if rejected else None
-    if rejected > plan["rejects_allowed"]:
-        raise TooManyRejects(
-            f"{rejected:,} of {unloaded:,} rows were rejected, {plan['rejects_allowed']:,} are allowed: "
-            f"see their reasons in {rejects}."
+            f"{len(unfinished)} of them not finished{_described(unfinished)}. "
+            f"See the entries of load {load_id} in the ledger {ledger_table}."
         )
     seconds = max((entry.updated_at for entry in entries), default=0.0) - min(
         (entry.started_at for entry in entries), default=0.0
@@ -82,4 +85,14 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: Mapping[str, 
         seconds=round(seconds, 3),
         rows_per_second=round(written / seconds, 1) if seconds else 0.0,
         rejects=rejects,
+    )
+
+
+def _described(unfinished: Sequence[PieceEntry]) -> str:
+    """Name a few unfinished pieces, with the failures of their loaders where these are known."""
+    if not unfinished:
+        return ""
+    return ": " + "; ".join(
+        f"{entry.piece} at row {entry.tally.next_row:,} of {entry.rows:,}, {entry.failure or 'no failure noted'}"
+        for entry in sorted(unfinished, key=lambda entry: entry.failure is None)[:_PIECES_NAMED]
     )

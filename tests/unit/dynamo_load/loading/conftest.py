@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import os
+import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,41 +15,68 @@ import botocore.session
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from boto3.dynamodb.types import TypeDeserializer
+from moto.server import ThreadedMotoServer
+
 from dynamo_load.encoding import ItemMapping, KeyAttribute
 from dynamo_load.ledger import PieceLedger, Tally
 from dynamo_load.loading import PieceLoader
 from dynamo_load.reading import Piece
 from dynamo_load.rejects import RejectedRows
 from dynamo_load.transport import BatchTransport
-from local.dynamodb_sink import DynamoDbSink
-from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-FOREVER: Callable[[], float] = lambda: 60.0  # noqa: E731
+    from local.dynamodb_sink import DynamoDbSink
+
+NO_DEADLINE = 60.0
+
+
+@dataclass(frozen=True)
+class LocalAws:
+    """The clients of a local AWS, which is at `endpoint_url`."""
+
+    endpoint_url: str
+    s3: S3Client
+    dynamodb: DynamoDBClient
+    session: botocore.session.Session
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[str]:
-    """The URL of a local AWS."""
+def local_aws() -> Iterator[LocalAws]:
+    """S3 and DynamoDB over HTTP."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    session = session_for(url)
+    boto3_session = boto3.Session(botocore_session=session)
+    yield LocalAws(url, boto3_session.client("s3"), boto3_session.client("dynamodb"), session)
     server.stop()
+
+
+def session_for(endpoint_url: str, ca_bundle: str | None = None) -> botocore.session.Session:
+    """A session whose every service is at this endpoint."""
+    session = botocore.session.Session()
+    session.set_credentials("test", "test")
+    session.set_config_variable("region", "us-east-1")
+    session.set_config_variable("ca_bundle", ca_bundle)
+    session.get_component("config_store").set_config_variable("endpoint_url", endpoint_url)
+    return session
 
 
 @dataclass
 class Stage:
     """Everything a loader meets, and a few ways to look at it afterwards."""
 
-    s3: S3Client
-    dynamodb: DynamoDBClient
-    endpoint: str
+    aws: LocalAws
     name: str = field(default_factory=lambda: f"load-{uuid.uuid4().hex[:12]}")
     mapping: ItemMapping = field(default_factory=lambda: ItemMapping(KeyAttribute("id", "S")))
+    bucket_for_rejects: str | None = None
 
     @property
     def bucket(self) -> str:
@@ -61,26 +87,23 @@ class Stage:
         return f"{self.name}-ledger"
 
     def create(self) -> None:
-        self.s3.create_bucket(Bucket=self.bucket)
-        self.create_table(self.ledger_table, "loadId", "entry")
-        self.create_table(self.name, "id")
-
-    def create_table(self, name: str, *keys: str) -> None:
-        self.dynamodb.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind}
-                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)  # type: ignore[typeddict-item]
-            ],
-        )
+        self.aws.s3.create_bucket(Bucket=self.bucket)
+        for table, keys in ((self.ledger_table, ("loadId", "entry")), (self.name, ("id",))):
+            self.aws.dynamodb.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+                KeySchema=[
+                    {"AttributeName": key, "KeyType": "RANGE" if position else "HASH"}
+                    for position, key in enumerate(keys)
+                ],
+            )
 
     def put_file(self, rows: pa.Table, key: str, row_group_rows: int = 1_000_000) -> dict[str, Any]:
         """Store a Parquet file, and return the slice that is all of it."""
         file = io.BytesIO()
         pq.write_table(rows, file, row_group_size=row_group_rows, version="1.0")
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=file.getvalue())
+        self.aws.s3.put_object(Bucket=self.bucket, Key=key, Body=file.getvalue())
         return {"key": key, "row_groups": None, "rows": len(rows)}
 
     def piece(self, *slices: dict[str, Any], name: str = "00000") -> Piece:
@@ -90,59 +113,45 @@ class Stage:
     def piece_of(self, rows: pa.Table, row_group_rows: int = 1_000_000) -> Piece:
         return self.piece(self.put_file(rows, "unload/0000_part_00.parquet", row_group_rows))
 
-    def ledger(self, piece: Piece) -> PieceLedger:
-        return PieceLedger(self.dynamodb, self.ledger_table, self.name, piece.name, piece.rows)
-
     def load(
         self,
         piece: Piece,
         *,
-        deadline: Callable[[], float] = FOREVER,
+        deadline: Callable[[], float] = lambda: NO_DEADLINE,
         sink: DynamoDbSink | None = None,
-        in_flight: int = 4,
         rejects_allowed: int = 1_000_000,
     ) -> Tally:
         """Load a piece as the function does, into the target table or into a sink."""
-        session = botocore.session.get_session()
-        endpoint = sink.endpoint_url if sink else self.endpoint
-        session.get_component("config_store").set_config_variable("endpoint_url", endpoint)
-        if sink:
-            session.set_config_variable("ca_bundle", sink.ca_bundle)
+        session = session_for(sink.endpoint_url, sink.ca_bundle) if sink else self.aws.session
         return PieceLoader(
-            s3=self.s3,
+            s3=self.aws.s3,
             bucket=self.bucket,
             mapping=self.mapping,
-            ledger=self.ledger(piece),
-            rejects=RejectedRows(self.s3, self.bucket, self.name, piece.name),
+            ledger=PieceLedger(self.aws.dynamodb, self.ledger_table, self.name, piece.name, piece.rows),
+            rejects=RejectedRows(self.aws.s3, self.bucket_for_rejects or self.bucket, self.name, piece.name),
             rejects_allowed=rejects_allowed,
-            transport=BatchTransport(
-                table=self.name, session=session, max_in_flight=in_flight, budget=None, deadline=deadline
-            ),
+            transport=BatchTransport(table=self.name, session=session, max_in_flight=4, budget=None, deadline=deadline),
             deadline=deadline,
         ).load(piece)
 
     def items(self) -> dict[str, dict[str, Any]]:
         """What the target table holds, by the text of the key."""
-        found = boto3.resource("dynamodb", endpoint_url=self.endpoint).Table(self.name)
-        pages = found.meta.client.get_paginator("scan").paginate(TableName=self.name)
-        return {item["id"]: item for page in pages for item in page["Items"]}
+        read = TypeDeserializer().deserialize
+        pages = self.aws.dynamodb.get_paginator("scan").paginate(TableName=self.name)
+        items = [{name: read(value) for name, value in item.items()} for page in pages for item in page["Items"]]
+        return {item["id"]: item for item in items}
 
     def rejects(self) -> list[dict[str, Any]]:
         """The rejected rows of the load, file after file."""
-        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix="rejects/").get("Contents", [])
-        bodies = [self.s3.get_object(Bucket=self.bucket, Key=found["Key"])["Body"].read() for found in listed]
+        listed = self.aws.s3.list_objects_v2(Bucket=self.bucket, Prefix="rejects/").get("Contents", [])
+        bodies = [self.aws.s3.get_object(Bucket=self.bucket, Key=found["Key"])["Body"].read() for found in listed]
         return [json.loads(line) for body in bodies for line in body.decode().splitlines()]
 
 
 @pytest.fixture
-def stage(aws: str, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(local_aws: LocalAws) -> Stage:
     """A bucket, a ledger and a target table with the key `id`."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    stage = Stage(boto3.client("s3", endpoint_url=aws), boto3.client("dynamodb", endpoint_url=aws), endpoint=aws)
+    stage = Stage(local_aws)
     stage.create()
     return stage
 
@@ -158,7 +167,7 @@ def with_keys(keys: Sequence[str | None]) -> pa.Table:
     return pa.table({"id": pa.array(keys, pa.string()), "number": pa.array(range(len(keys)), pa.int64())})
 
 
-def expires_after(looks: int) -> Callable[[], float]:
-    """A deadline that is passed once it was looked at so often."""
-    left = itertools.chain(itertools.repeat(60.0, looks), itertools.repeat(0.0))
+def passes_after(looks: int) -> Callable[[], float]:
+    """A deadline that is there once it was looked at so often."""
+    left = itertools.chain(itertools.repeat(NO_DEADLINE, looks), itertools.repeat(0.0))
     return lambda: next(left)

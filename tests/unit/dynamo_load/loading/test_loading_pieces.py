@@ -1,13 +1,336 @@
+"""A piece becomes items, whatever its shape; the ledger knows what became of every row."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
 import pytest
 
-from tests.unit.dynamo_load.loading.conftest import Stage, numbered
+from dynamo_load.encoding import ItemMapping, KeyAttribute
+from dynamo_load.errors import (
+    CorruptParquetFile,
+    DynamoDbRefused,
+    LedgerUnavailable,
+    MissingKeyColumn,
+    PieceTakenOver,
+    RejectsNotStored,
+    TooManyRejects,
+)
+from dynamo_load.ledger import pieces
+from dynamo_load.reading import CHUNK_ROWS
+from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
+from tests.unit.dynamo_load.loading.conftest import numbered, passes_after, with_keys
+
+if TYPE_CHECKING:
+    from dynamo_load.ledger import Tally
+    from tests.unit.dynamo_load.loading.conftest import Stage
+
+
+def counts(tally: Tally) -> tuple[int, int, int, int]:
+    """Rows read, written, rejected and superseded."""
+    return tally.next_row, tally.written, tally.rejected, tally.superseded
+
+
+def recorded(stage: Stage) -> dict[str, Tally]:
+    """What the ledger says of each piece."""
+    return {entry.piece: entry.tally for entry in pieces(stage.aws.dynamodb, stage.ledger_table, stage.name)}
 
 
 @pytest.mark.parametrize("rows", [0, 1, 24, 25, 26])
 def test_every_row_of_a_piece_becomes_an_item(stage: Stage, rows: int) -> None:
-    piece = stage.piece_of(numbered(rows))
+    tally = stage.load(stage.piece_of(numbered(rows)))
 
-    tally = stage.load(piece)
+    assert {key: item["number"] for key, item in stage.items().items()} == {f"row-{n}": n for n in range(rows)}
+    assert counts(tally) == (rows, rows, 0, 0)
+    assert counts(recorded(stage)["00000"]) == (rows, rows, 0, 0)
 
-    assert {key: int(item["number"]) for key, item in stage.items().items()} == {f"row-{n}": n for n in range(rows)}
-    assert (tally.next_row, tally.written, tally.rejected, tally.superseded) == (rows, rows, 0, 0)
+
+def test_many_small_files_make_one_piece(stage: Stage) -> None:
+    slices = [stage.put_file(numbered(3, first=3 * file), f"unload/{file:04}") for file in range(40)]
+
+    tally = stage.load(stage.piece(*slices))
+
+    assert set(stage.items()) == {f"row-{n}" for n in range(120)}
+    assert counts(tally) == (120, 120, 0, 0)
+
+
+def test_a_piece_loads_its_row_groups_and_no_others(stage: Stage) -> None:
+    file = stage.put_file(numbered(100), "unload/0000", row_group_rows=30)
+
+    tally = stage.load(stage.piece({**file, "row_groups": [1, 3], "rows": 40}))
+
+    assert set(stage.items()) == {f"row-{n}" for n in [*range(30, 60), *range(90, 100)]}
+    assert counts(tally) == (40, 40, 0, 0)
+
+
+def test_the_ledger_holds_the_figures_of_what_was_written(stage: Stage) -> None:
+    with DynamoDbSink(SinkBehaviour(tls=False)) as sink:
+        stage.load(stage.piece_of(numbered(1_000)), sink=sink)
+
+        (entry,) = pieces(stage.aws.dynamodb, stage.ledger_table, stage.name)
+        assert (entry.piece, entry.rows, entry.finished, entry.failure) == ("00000", 1_000, True, None)
+        assert entry.tally.write_units == 1_000
+        assert 0 < entry.tally.item_bytes < sink.report().request_bytes
+        assert 0 < entry.tally.seconds <= entry.updated_at - entry.started_at + 1
+
+
+def test_no_row_is_lost_or_counted_twice_when_requests_fail_in_every_way(stage: Stage) -> None:
+    unkind = SinkBehaviour(
+        key="id",
+        unprocessed_share=0.3,
+        throttled_share=0.05,
+        error_share=0.05,
+        reset_share=0.02,
+        lost_answer_share=0.02,
+        bad_crc_share=0.02,
+    )
+    with DynamoDbSink(unkind) as sink:
+        tally = stage.load(stage.piece_of(numbered(5_000), row_group_rows=700), sink=sink)
+
+        assert counts(tally) == (5_000, 5_000, 0, 0)
+        assert sink.stored().keys() == {f"row-{n}" for n in range(5_000)}
+        assert sink.report().violations == []
+
+
+def test_an_item_that_fills_a_request_by_itself_goes_alone(stage: Stage) -> None:
+    large = pa.table({"id": [f"row-{n}" for n in range(10)], "text": ["\x01" * 350_000] * 10})
+    with DynamoDbSink(SinkBehaviour(tls=False, key="id")) as sink:
+        tally = stage.load(stage.piece_of(large), sink=sink)
+
+        assert counts(tally) == (10, 10, 0, 0)
+        assert sink.report().requests == 10
+
+
+class TestHandOver:
+    """A loader whose time is up leaves the rest of the piece to the next."""
+
+    def test_the_next_loader_goes_on_at_the_checkpoint(self, stage: Stage) -> None:
+        piece = stage.piece_of(numbered(4_000), row_group_rows=500)
+        with DynamoDbSink(SinkBehaviour(tls=False, key="id")) as sink:
+            first = stage.load(piece, sink=sink, deadline=passes_after(60))
+            rest = stage.load(piece, sink=sink)
+
+            assert 0 < first.next_row < 4_000
+            assert counts(first) == (first.next_row, first.next_row, 0, 0)
+            assert counts(rest) == (4_000, 4_000, 0, 0)
+            assert sink.stored().keys() == {f"row-{n}" for n in range(4_000)}
+            assert sink.report().rows_stored < 4_000 + 1_000
+            assert rest.seconds > first.seconds
+
+    def test_rejected_and_superseded_rows_count_once_over_many_hand_overs(self, stage: Stage) -> None:
+        keys = [None if n % 7 == 0 else f"row-{n % 1_500}" for n in range(2_000)]
+        piece = stage.piece_of(with_keys(keys), row_group_rows=300)
+        with DynamoDbSink(SinkBehaviour(tls=False, key="id")) as sink:
+            tallies = [
+                stage.load(piece, sink=sink, deadline=passes_after(looks)) for looks in (12, 25, 40, 60, 100_000)
+            ]
+
+            with_key = [key for key in keys if key]
+            items = set(with_key)
+            assert counts(tallies[-1]) == (2_000, len(items), keys.count(None), len(with_key) - len(items))
+            assert sink.stored().keys() == items
+        assert [reject["piece_row"] for reject in stage.rejects()] == list(range(0, 2_000, 7))
+
+    def test_a_finished_piece_is_not_loaded_again(self, stage: Stage) -> None:
+        piece = stage.piece_of(numbered(30))
+        with DynamoDbSink(SinkBehaviour(tls=False)) as sink:
+            first = stage.load(piece, sink=sink)
+            again = stage.load(piece, sink=sink)
+
+            assert again == first
+            assert sink.report().rows_received == 30
+
+    def test_a_deadline_that_has_passed_leaves_the_piece_as_it_was(self, stage: Stage) -> None:
+        tally = stage.load(stage.piece_of(numbered(30)), deadline=lambda: 0.0)
+
+        assert counts(tally) == (0, 0, 0, 0)
+        assert stage.items() == {}
+
+
+class KilledError(BaseException):
+    """Stands for the end of a process: nothing of the loader handles it."""
+
+
+class TestDeathAndDoubles:
+    """A loader may die anywhere, or live on beside the one that took its place."""
+
+    def test_a_retry_after_a_kill_counts_every_row_once(self, stage: Stage) -> None:
+        piece = stage.piece_of(with_keys([f"row-{n % 3_000}" for n in range(4_000)]), row_group_rows=500)
+
+        def kill_after(looks: int) -> float:
+            if next(seen) > looks:
+                raise KilledError
+            return 60.0
+
+        with DynamoDbSink(SinkBehaviour(tls=False, key="id")) as sink:
+            checkpoint = stage.load(piece, sink=sink, deadline=passes_after(50))
+            for looks in (30, 60):
+                seen = itertools.count()
+                with pytest.raises(KilledError):
+                    stage.load(piece, sink=sink, deadline=lambda looks=looks: kill_after(looks))  # type: ignore[misc]
+                assert counts(recorded(stage)["00000"]) == counts(checkpoint)
+            tally = stage.load(piece, sink=sink)
+
+            assert 0 < checkpoint.next_row < 4_000
+            assert counts(tally) == (4_000, 3_000, 0, 1_000)
+            assert tally.write_units == 3_000
+            assert sink.stored().keys() == {f"row-{n}" for n in range(3_000)}
+
+    def test_a_loader_that_lives_on_counts_nothing_and_stops(self, stage: Stage) -> None:
+        piece = stage.piece_of(numbered(2_000), row_group_rows=500)
+        looks = itertools.count()
+        successor: list[Tally] = []
+
+        def deadline() -> float:
+            if next(looks) == 30:
+                successor.append(stage.load(piece, sink=sink))
+            return 60.0
+
+        with DynamoDbSink(SinkBehaviour(tls=False, key="id")) as sink:
+            with pytest.raises(PieceTakenOver, match="piece 00000"):
+                stage.load(piece, sink=sink, deadline=deadline)
+
+            assert counts(successor[0]) == (2_000, 2_000, 0, 0)
+            assert recorded(stage)["00000"] == successor[0]
+            assert sink.stored().keys() == {f"row-{n}" for n in range(2_000)}
+
+
+class TestDuplicates:
+    """Of several rows with one key the last one of the piece is written."""
+
+    def test_the_last_row_wins_across_chunks_files_and_row_groups(self, stage: Stage) -> None:
+        keys = [f"row-{n % 50}" for n in range(170)]
+        rows = with_keys(keys)
+        piece = stage.piece(
+            stage.put_file(rows.slice(0, 90), "unload/0000", row_group_rows=40),
+            stage.put_file(rows.slice(90), "unload/0001"),
+        )
+
+        tally = stage.load(piece)
+
+        assert {key: item["number"] for key, item in stage.items().items()} == {
+            key: number for number, key in enumerate(keys)
+        }
+        assert counts(tally) == (170, 50, 0, 120)
+
+    def test_no_request_holds_a_key_twice(self, stage: Stage) -> None:
+        with DynamoDbSink(SinkBehaviour(tls=False, key="id")) as sink:
+            stage.load(stage.piece_of(with_keys(["same"] * 60)), sink=sink)
+
+            assert sink.stored() == {"same": 1}
+
+    def test_rows_that_differ_in_the_sort_key_are_not_duplicates(self, stage: Stage) -> None:
+        stage.mapping = ItemMapping(KeyAttribute("id", "S"), sort_key=KeyAttribute("number", "N"))
+        with DynamoDbSink(SinkBehaviour(tls=False, key="number")) as sink:
+            tally = stage.load(stage.piece_of(with_keys(["same"] * 60)), sink=sink)
+
+            assert counts(tally) == (60, 60, 0, 0)
+            assert len(sink.stored()) == 60
+
+
+class TestRejects:
+    """A row that DynamoDB can never accept is kept whole, and costs no other row."""
+
+    def test_rejected_rows_are_kept_with_reason_and_place(self, stage: Stage) -> None:
+        piece = stage.piece(
+            stage.put_file(with_keys(["a", None, "b"]), "unload/0000"),
+            stage.put_file(with_keys(["c", "", "k" * 3_000, "d"]), "unload/0001", row_group_rows=2),
+        )
+
+        tally = stage.load(piece)
+
+        assert set(stage.items()) == {"a", "b", "c", "d"}
+        assert counts(tally) == (7, 4, 3, 0)
+        assert [
+            (kept["file"], kept["file_row"], kept["piece_row"], kept["reason"], kept["row"]) for kept in stage.rejects()
+        ] == [
+            ("unload/0000", 1, 1, "key_missing", {"id": None, "number": 1}),
+            ("unload/0001", 1, 4, "key_empty", {"id": "", "number": 1}),
+            ("unload/0001", 2, 5, "key_too_long", {"id": "k" * 3_000, "number": 2}),
+        ]
+
+    def test_loading_again_keeps_each_reject_once(self, stage: Stage) -> None:
+        piece = stage.piece_of(with_keys([None, "a", None] * 100), row_group_rows=70)
+        with DynamoDbSink(SinkBehaviour(tls=False)) as sink:
+            stage.load(piece, sink=sink, deadline=passes_after(5))
+            stage.load(piece, sink=sink)
+
+        assert [kept["piece_row"] for kept in stage.rejects()] == [n for n in range(300) if n % 3 != 1]
+
+    def test_a_piece_of_nothing_but_rejects_is_finished(self, stage: Stage) -> None:
+        tally = stage.load(stage.piece_of(with_keys([None] * 60)))
+
+        assert counts(tally) == (60, 0, 60, 0)
+        assert len(stage.rejects()) == 60
+
+    def test_a_piece_with_more_rejects_than_the_load_allows_fails(self, stage: Stage) -> None:
+        piece = stage.piece_of(with_keys([None, "a", None, "b"]))
+
+        with pytest.raises(TooManyRejects, match=f"2 rows.*1 are allowed.*s3://{stage.bucket}/rejects/{stage.name}/"):
+            stage.load(piece, rejects_allowed=1)
+
+    def test_rows_are_not_counted_as_rejected_unless_they_are_stored(self, stage: Stage) -> None:
+        piece = stage.piece_of(with_keys([None, "a"]))
+        refusing = replace(stage, bucket_for_rejects="no-such-bucket")
+
+        with pytest.raises(RejectsNotStored, match="no-such-bucket"):
+            refusing.load(piece)
+
+        assert counts(recorded(stage)["00000"]) == (0, 0, 0, 0)
+
+
+class TestFailures:
+    """What is wrong has a name, is noted in the ledger, and shows before a row is written where it can be known."""
+
+    def test_rows_without_the_key_column_are_refused_before_any_is_written(self, stage: Stage) -> None:
+        piece = stage.piece_of(pa.table({"identity": ["a"]}))
+
+        with pytest.raises(MissingKeyColumn, match="'id'"):
+            stage.load(piece)
+
+        (entry,) = pieces(stage.aws.dynamodb, stage.ledger_table, stage.name)
+        assert entry.failure is not None
+        assert entry.failure.startswith("MissingKeyColumn: ")
+        assert stage.items() == {}
+
+    def test_one_bad_file_of_many_is_refused_before_any_row_is_written(self, stage: Stage) -> None:
+        good = stage.put_file(numbered(CHUNK_ROWS), "unload/0000")
+        stage.aws.s3.put_object(Bucket=stage.bucket, Key="unload/0001", Body=b"PAR1 not really PAR1")
+
+        with pytest.raises(CorruptParquetFile, match="unload/0001"):
+            stage.load(stage.piece(good, {"key": "unload/0001", "row_groups": None, "rows": 1}))
+
+        assert stage.items() == {}
+
+    def test_a_table_that_is_gone_ends_the_load_with_its_name(self, stage: Stage) -> None:
+        piece = stage.piece_of(numbered(30))
+        stage.aws.dynamodb.delete_table(TableName=stage.name)
+
+        with pytest.raises(DynamoDbRefused, match=stage.name):
+            stage.load(piece)
+
+        (entry,) = pieces(stage.aws.dynamodb, stage.ledger_table, stage.name)
+        assert (entry.failure or "").startswith("DynamoDbRefused: ResourceNotFoundException")
+        assert counts(entry.tally) == (0, 0, 0, 0)
+
+    def test_a_retry_that_succeeds_takes_the_failure_back(self, stage: Stage) -> None:
+        piece = stage.piece_of(numbered(30))
+        refusing = SinkBehaviour(tls=False, refusal=("AccessDeniedException", "not yours"))
+        with DynamoDbSink(refusing) as sink, pytest.raises(DynamoDbRefused, match="AccessDenied"):
+            stage.load(piece, sink=sink)
+        stage.load(piece)
+
+        (entry,) = pieces(stage.aws.dynamodb, stage.ledger_table, stage.name)
+        assert (entry.finished, entry.failure) == (True, None)
+
+    def test_without_a_ledger_nothing_is_written(self, stage: Stage) -> None:
+        piece = stage.piece_of(numbered(30))
+        stage.aws.dynamodb.delete_table(TableName=stage.ledger_table)
+
+        with pytest.raises(LedgerUnavailable, match=f"ResourceNotFoundException.*{stage.ledger_table}"):
+            stage.load(piece)
+
+        assert stage.items() == {}
