@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from psycopg.types.string import TextLoader
 
 from local.redshift import copy_from, dialect, lexer, unload
-from local.redshift.failures import SqlCancelled, SqlFailed
+from local.redshift.failures import NotImitated, SqlCancelled, SqlFailed
 from local.redshift.storage import storage_error
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def run(
                 return StatementResult([], [], unload.run(connection, text, storage))
             case "COPY":
                 return StatementResult([], [], copy_from.run(connection, text, storage))
+            case "TRUNCATE" if not connection.autocommit:
+                raise NotImitated("TRUNCATE in a transaction, which it would commit,")
             case _:
                 return _query(connection, dialect.translate(text, connection), values)
     except psycopg.errors.QueryCanceled as error:

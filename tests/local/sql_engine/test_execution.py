@@ -120,6 +120,16 @@ def test_outside_autocommit_the_statement_joins_the_open_transaction(engine: Eng
         assert sql.value("to_regclass('later')") == "later"
 
 
+def test_truncate_in_a_transaction_is_refused_because_it_would_commit(engine: Engine, sql: Sql) -> None:
+    sql.run("CREATE TABLE kept AS SELECT 1 AS n")
+    with (
+        engine.connect("dev", "awsuser") as connection,
+        pytest.raises(SqlFailed, match="TRUNCATE in a transaction"),
+    ):
+        run(connection, "TRUNCATE kept", {}, sql.storage)
+    assert sql.rows("SELECT n FROM kept") == [(1,)]
+
+
 def _cancel_when_it_runs(connection: psycopg.Connection[Any], sql: Sql) -> None:
     query = "SELECT count(*) FROM pg_stat_activity WHERE pid = :pid AND state = 'active' AND wait_event = 'PgSleep'"
     deadline = time.monotonic() + 20

@@ -94,11 +94,14 @@ def test_an_exception_handler_runs_in_a_new_transaction_and_the_error_goes_on(sq
         CREATE PROCEDURE logs_failures () AS $$
         BEGIN
             INSERT INTO work VALUES (1);
-            IF 1 = 1 THEN INSERT INTO work VALUES (1 / 0); END IF;
-        EXCEPTION WHEN OTHERS THEN
-            IF SQLERRM IS NOT NULL THEN
-                INSERT INTO failures VALUES (CASE WHEN SYSDATE IS NULL THEN '' ELSE SQLERRM END);
-            END IF;
+            BEGIN
+                IF 1 = 1 THEN INSERT INTO work VALUES (1 / 0); END IF;
+            EXCEPTION WHEN OTHERS THEN
+                IF SQLERRM IS NOT NULL THEN
+                    INSERT INTO failures VALUES (CASE WHEN SYSDATE IS NULL THEN '' ELSE SQLERRM END);
+                END IF;
+            END;
+            INSERT INTO work VALUES (2);
         END;
         $$ LANGUAGE plpgsql
         """
