@@ -90,17 +90,16 @@ class RowProgress:
 
     def __init__(self, bar: _LiveBar | _PlainBar) -> None:
         self._bar = bar
-        self._started: float | None = None
+        self._finished = False
 
-    def update(self, settled: int, total: int, rejected: int) -> None:
-        """Show that `settled` of `total` rows are dealt with, `rejected` of them refused."""
-        now = time.monotonic()
-        if settled and self._started is None:
-            self._started = now
-        seconds = now - (self._started or now)
+    def update(self, settled: int, total: int, rejected: int, seconds: float) -> None:
+        """Show that `settled` of `total` rows are dealt with after `seconds`, `rejected` of them refused."""
+        if self._finished:
+            return
         rate = settled / seconds if seconds else 0.0
         speed = f"{rate:,.0f} rows/s, {(total - settled) / rate:.0f} s to go" if rate else "starting"
         self._bar.show(settled, total, f"{speed}, {rejected:,} rejected")
+        self._finished = settled == total
 
 
 class _LiveBar:

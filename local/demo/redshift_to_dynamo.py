@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 KEY = "review_id"
 # Three rows that DynamoDB can never accept among some that it can; their keys differ from all loaded before.
-FLAWED_QUERY = f"""
-SELECT 'second-' || {KEY} AS {KEY}, product_title FROM {reviews.TABLE} WHERE year < 2005
-UNION ALL SELECT NULL, 'has no key'
-UNION ALL SELECT '', 'has an empty key'
-UNION ALL SELECT REPEAT('k', 2049), 'has a key of 2,049 bytes'
-"""  # noqa: S608 - made of constants
+FLAWED_QUERY = (
+    f"SELECT 'second-' || {KEY} AS {KEY}, product_title FROM {reviews.TABLE} WHERE year < 2005 "  # noqa: S608
+    "UNION ALL SELECT NULL, 'has no key' "
+    "UNION ALL SELECT '', 'has an empty key' "
+    "UNION ALL SELECT REPEAT('k', 2049), 'has a key of 2,049 bytes'"
+)
 FLAWS = 3
 
 
@@ -113,17 +113,20 @@ class _Ledger:
         self._load_id = load_id
 
     def show(self, progress: RowProgress, *, total: int) -> None:
-        settled = rejected = 0
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="loadId = :load AND begins_with(entry, :pieces)",
             ExpressionAttributeValues={":load": {"S": self._load_id}, ":pieces": {"S": "piece#"}},
         )
-        for page in pages:
-            for piece in page["Items"]:
-                settled += int(piece.get("nextRow", {}).get("N", 0))
-                rejected += int(piece.get("rejected", {}).get("N", 0))
-        progress.update(settled, total, rejected)
+        pieces = [piece for page in pages for piece in page["Items"]]
+        started = min((float(piece["startedAt"]["N"]) for piece in pieces), default=0.0)
+        updated = max((float(piece["updatedAt"]["N"]) for piece in pieces), default=0.0)
+        progress.update(_sum(pieces, "nextRow"), total, _sum(pieces, "rejected"), updated - started)
+
+
+def _sum(pieces: list[dict[str, Any]], count: str) -> int:
+    """Add up a count; a piece that a loader has just begun has none yet."""
+    return sum(int(piece[count]["N"]) for piece in pieces if count in piece)
 
 
 def _rejects(s3: S3Client, bucket: str, execution: Execution) -> list[dict[str, Any]]:
