@@ -25,13 +25,8 @@ from ministack.app import app
 from ministack.core import lambda_runtime
 
 from local import ministack_patches
-
-try:
-    from local.redshift import service
-    from local.redshift.engine import Engine
-except ImportError as missing:
-    print(missing, file=sys.stderr)
-    Engine = None
+from local.redshift import service
+from local.redshift.engine import Engine
 
 GRACE_SECONDS = 0.5  # for requests under way when the process is told to stop
 
@@ -56,9 +51,6 @@ def main() -> None:
 
 def _run(listen: int, directory: Path) -> None:
     ministack_patches.apply()
-    if Engine is None:
-        asyncio.new_event_loop().run_until_complete(_serve(listen))
-        return
     engine = Engine(directory / "redshift")
     engine.start()
     try:
