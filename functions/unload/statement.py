@@ -22,14 +22,21 @@ _ROLE = re.compile(rf"default|{_ROLE_ARN}(?:,{_ROLE_ARN})*", re.ASCII)
 
 @dataclass(frozen=True)
 class UnloadOptions:
-    """How Redshift writes: with which role (`default` or ARNs), and files of about how many megabytes."""
+    """How Redshift writes: with which role (`default` or ARNs), and files of about how many megabytes.
+
+    `bucket_region` is set where the bucket is in another region than Redshift.
+    """
 
     role: str
     max_file_size_mb: int
+    bucket_region: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read UNLOAD_ROLE and UNLOAD_MAX_FILE_SIZE_MB; raises MissingConfiguration."""
+        """Read UNLOAD_ROLE, UNLOAD_MAX_FILE_SIZE_MB, REDSHIFT_REGION (empty: the bucket's) and Lambda's own AWS_REGION.
+
+        Raises MissingConfiguration.
+        """
         role = required(environment, "UNLOAD_ROLE")
         if not _ROLE.fullmatch(role):
             raise MissingConfiguration(f"UNLOAD_ROLE is {role!r}: set it to default or to a role's ARN.")
@@ -39,7 +46,7 @@ class UnloadOptions:
                 f"UNLOAD_MAX_FILE_SIZE_MB is {size!r}: set it to a whole number from "
                 f"{_FILE_SIZES_MB[0]} to {_FILE_SIZES_MB[-1]}."
             )
-        return cls(role, int(size))
+        return cls(role, int(size), required(environment, "AWS_REGION") if environment.get("REDSHIFT_REGION") else None)
 
 
 def unload_statement(query: str, destination: str, options: UnloadOptions, *, encrypt_with_kms: bool) -> Statement:
@@ -58,6 +65,8 @@ def unload_statement(query: str, destination: str, options: UnloadOptions, *, en
         "MANIFEST VERBOSE",
         f"MAXFILESIZE {options.max_file_size_mb} MB",
     ]
+    if options.bucket_region:
+        lines.append(f"REGION {quote_literal(options.bucket_region)}")
     if encrypt_with_kms:
         # AUTO takes the key of the bucket's default encryption; without it, Redshift asks S3 for SSE-S3.
         lines.append("ENCRYPTED AUTO")

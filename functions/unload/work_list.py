@@ -18,8 +18,9 @@ _MOST_ROWS = 250_000
 # Several pieces per loader let quick loaders take work from slow ones.
 _PIECES_PER_LOADER = 4
 
-# A child's input is limited to 256 KiB, the load plan included ("Service quotas", Step Functions developer guide).
+# A loader opens all files of its piece at once.
 _MOST_SLICES = 200
+# A child's input is limited to 256 KiB, the load plan included ("Service quotas", Step Functions developer guide).
 _MOST_PIECE_BYTES = 100_000
 _MOST_ROW_GROUP_BYTES = 50_000
 

@@ -54,6 +54,19 @@ def test_a_role_is_quoted_and_a_bucket_with_kms_is_told_so() -> None:
     assert sql.endswith("MAXFILESIZE 64 MB\nENCRYPTED AUTO")
 
 
+def test_a_bucket_in_another_region_than_redshift_is_told_with_its_region() -> None:
+    environment = {
+        "UNLOAD_ROLE": "default",
+        "UNLOAD_MAX_FILE_SIZE_MB": "128",
+        "AWS_REGION": "eu-central-1",
+        "REDSHIFT_REGION": "us-east-1",
+    }
+    there = UnloadOptions.from_environment(environment)
+    assert unload_statement("SELECT 1", TARGET, there, encrypt_with_kms=False).sql.endswith("\nREGION 'eu-central-1'")
+    here = UnloadOptions.from_environment(environment | {"REDSHIFT_REGION": ""})
+    assert "REGION" not in unload_statement("SELECT 1", TARGET, here, encrypt_with_kms=False).sql
+
+
 def test_a_statement_too_long_for_the_data_api_is_refused_before_it_is_sent() -> None:
     longest = "SELECT '" + "x" * 99_000 + "'"
     assert unload_statement(longest, TARGET, OPTIONS, encrypt_with_kms=False)

@@ -104,6 +104,11 @@ def test_a_piece_of_very_many_or_very_long_names_stays_within_a_childs_input() -
     assert all(len(piece.slices) <= 200 and len(as_json([piece])) <= 100_100 for piece in pieces)
 
 
+def test_a_piece_has_at_most_as_many_files_as_a_loader_opens_at_once() -> None:
+    pieces = cut([UnloadedFile(f"{number}", 1, 1) for number in range(500)], 1_000_000, lambda _file: [])
+    assert [len(piece.slices) for piece in pieces] == [200, 200, 100]
+
+
 def test_a_piece_of_very_many_row_groups_stays_within_a_childs_input() -> None:
     pieces = cut_up([[1] * 100_000], most_rows=90_000)
     assert sum(piece.rows for piece in pieces) == 100_000
