@@ -203,7 +203,8 @@ class _ObjectFile(io.RawIOBase):
         try:
             answer = self._s3.get_object(**request)
             self._etag = answer["ETag"]
-            self._size = int(answer["ContentRange"].rsplit("/", 1)[-1])
+            # An answer without a range is all of a small object.
+            self._size = int(answer.get("ContentRange", f"/{answer['ContentLength']}").rsplit("/", 1)[-1])
             return answer["Body"].read()
         except ClientError as error:
             raise self._named(error) from error

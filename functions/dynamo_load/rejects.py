@@ -8,11 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import math
-from datetime import date, datetime, time
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dynamo_load.errors import RejectsNotStored
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    import pyarrow as pa
     from mypy_boto3_s3 import S3Client
 
     from dynamo_load.reading import Chunk
@@ -42,7 +40,7 @@ class RejectedRows:
 
     def keep(self, chunk: Chunk, rejects: Sequence[RejectedRow]) -> None:
         """Store the rejected rows of a chunk, whose `row` counts in the chunk. Raises RejectsNotStored."""
-        rows = chunk.rows.take(pa.array([reject.row for reject in rejects], pa.int64()))
+        rows = chunk.rows.take([reject.row for reject in rejects])
         columns = {name: _readable(rows.column(name)) for name in rows.schema.names}
         lines = [
             json.dumps(
@@ -73,13 +71,15 @@ def _prefix(load_id: str) -> str:
 
 
 def _readable(column: pa.Array) -> list[Any]:
-    """Return values that JSON can hold: bytes in base64, exact numbers and times as text."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    """Return values that JSON can hold: bytes in base64; exact numbers, times, NaN and infinities as text."""
+    kind = str(column.type)
+    if kind in {"string", "large_string"}:
         # Text that isn't UTF-8 may be why the row was rejected.
-        return [
-            value if value is None else value.decode("utf-8", "backslashreplace")
-            for value in column.cast(pa.binary()).to_pylist()
-        ]
+        values = column.cast("binary").to_pylist()
+        return [value if value is None else value.decode("utf-8", "backslashreplace") for value in values]
+    if kind.startswith(("timestamp", "date", "time", "decimal")):
+        # Arrow writes the years that Python's dates can't hold, too.
+        column = column.cast("string")
     return [_json_value(value) for value in column.to_pylist()]
 
 
@@ -87,10 +87,6 @@ def _json_value(value: Any) -> Any:
     match value:
         case bytes():
             return base64.b64encode(value).decode()
-        case Decimal():
-            return str(value)
-        case datetime() | date() | time():
-            return value.isoformat()
         case float() if not math.isfinite(value):
             return str(value)
         case _:

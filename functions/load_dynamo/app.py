@@ -10,7 +10,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
 from dynamo_load.budget import WriteBudget
-from dynamo_load.encoding import ItemMapping, KeyAttribute
 from dynamo_load.ledger import PieceLedger
 from dynamo_load.loading import PieceLoader
 from dynamo_load.reading import Piece
@@ -19,7 +18,7 @@ from dynamo_load.transport import BatchTransport
 from statements.settings import required
 from telemetry import logger, metrics, tracer
 from unload.destination import Target
-from unload.plan import LoadPlan
+from unload.rows import item_mapping
 
 
 @dataclass(frozen=True)
@@ -51,42 +50,33 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Load a piece of a plan: `{"plan", "piece", "execution_arn"}`; `finished` false asks to be called again."""
     logger.append_keys(execution_arn=event["execution_arn"], piece=event["piece"]["piece"])
     piece = Piece.from_json(event["piece"])
-    tally = _loader(LoadPlan(**event["plan"]), piece, _settings(), context).load(piece)
+    tally = _loader(event["plan"], piece, _settings(), context).load(piece)
     logger.info("piece loaded", rows=piece.rows, **asdict(tally))
     return {"piece": piece.name, "finished": tally.next_row == piece.rows, "next_row": tally.next_row}
 
 
-def _loader(plan: LoadPlan, piece: Piece, settings: Settings, context: LambdaContext) -> PieceLoader:
+def _loader(plan: dict[str, Any], piece: Piece, settings: Settings, context: LambdaContext) -> PieceLoader:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000 - settings.hand_over_seconds
 
     s3, dynamodb = client("s3"), client("dynamodb")
+    units_per_second = plan["max_write_units_per_second"]
     budget = None
-    if plan.max_write_units_per_second:
-        budget = WriteBudget(dynamodb, settings.ledger_table, plan.load_id, plan.max_write_units_per_second)
+    if units_per_second:
+        budget = WriteBudget(dynamodb, settings.ledger_table, plan["load_id"], units_per_second)
     return PieceLoader(
         s3=s3,
-        bucket=plan.bucket,
-        mapping=_mapping(settings, plan),
-        ledger=PieceLedger(dynamodb, settings.ledger_table, plan.load_id, piece.name, piece.rows),
-        rejects=RejectedRows(s3, plan.bucket, plan.load_id, piece.name),
-        rejects_allowed=plan.rejects_allowed,
+        bucket=plan["bucket"],
+        mapping=item_mapping(settings.target, settings.ttl_attribute, plan["super_columns"]),
+        ledger=PieceLedger(dynamodb, settings.ledger_table, plan["load_id"], piece.name, piece.rows),
+        rejects=RejectedRows(s3, plan["bucket"], plan["load_id"], piece.name),
+        rejects_allowed=plan["rejects_allowed"],
         transport=BatchTransport(
-            table=plan.table,
+            table=plan["table"],
             session=botocore.session.get_session(),
             max_in_flight=settings.requests_in_flight,
             budget=budget,
             deadline=seconds_left,
         ),
         deadline=seconds_left,
-    )
-
-
-def _mapping(settings: Settings, plan: LoadPlan) -> ItemMapping:
-    partition_key, *sort_key = (KeyAttribute(name, kind) for name, kind in settings.target.key)
-    return ItemMapping(
-        partition_key=partition_key,
-        sort_key=sort_key[0] if sort_key else None,
-        ttl_attribute=settings.ttl_attribute,
-        super_columns=frozenset(plan.super_columns),
     )

@@ -54,8 +54,8 @@ def local_aws() -> Iterator[LocalAws]:
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
     session = session_for(url)
-    boto3_session = boto3.Session(botocore_session=session)
-    yield LocalAws(url, boto3_session.client("s3"), boto3_session.client("dynamodb"), session)
+    clients = boto3.Session(botocore_session=session)
+    yield LocalAws(url, clients.client("s3"), clients.client("dynamodb"), session)
     server.stop()
 
 

@@ -1,0 +1,176 @@
+"""Rows come out of Parquet files whole and in order, however these are built; what can't be read has a name."""
+
+from __future__ import annotations
+
+import io
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING
+
+import boto3
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dynamo_load.errors import CorruptParquetFile, FileReadInterrupted, MissingFile
+from dynamo_load.reading import CHUNK_ROWS, Piece, PieceReader, Slice
+from tests.unit.dynamo_load.loading.conftest import numbered, session_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+    from tests.unit.dynamo_load.loading.conftest import Stage
+
+
+def reader(stage: Stage, piece: Piece) -> PieceReader:
+    return PieceReader(stage.aws.s3, stage.bucket, piece)
+
+
+def read(stage: Stage, piece: Piece, start: int = 0) -> pa.Table:
+    return pa.Table.from_batches([chunk.rows for chunk in reader(stage, piece).chunks(start)])
+
+
+class TestChunks:
+    def test_chunks_hold_all_rows_in_order_and_know_their_places(self, stage: Stage) -> None:
+        piece = stage.piece(
+            stage.put_file(numbered(CHUNK_ROWS + 10), "unload/0000", row_group_rows=CHUNK_ROWS + 3),
+            {**stage.put_file(numbered(90, first=100_000), "unload/0001", row_group_rows=30), "row_groups": [2, 0]}
+            | {"rows": 60},
+        )
+
+        chunks = list(reader(stage, piece).chunks(0))
+
+        assert [(chunk.first_row, chunk.key, chunk.file_row, len(chunk.rows)) for chunk in chunks] == [
+            (0, "unload/0000", 0, CHUNK_ROWS),
+            (CHUNK_ROWS, "unload/0000", CHUNK_ROWS, 3),
+            (CHUNK_ROWS + 3, "unload/0000", CHUNK_ROWS + 3, 7),
+            (CHUNK_ROWS + 10, "unload/0001", 60, 30),
+            (CHUNK_ROWS + 40, "unload/0001", 0, 30),
+        ]
+        numbers = [number for chunk in chunks for number in chunk.rows["number"].to_pylist()]
+        assert numbers == [*range(CHUNK_ROWS + 10), *range(100_060, 100_090), *range(100_000, 100_030)]
+
+    @pytest.mark.parametrize("row", [0, 1, 29, 30, 59, 60, 89])
+    def test_reading_from_a_row_begins_with_its_chunk_and_ends_alike(self, stage: Stage, row: int) -> None:
+        piece = stage.piece_of(numbered(90), row_group_rows=30)
+        everything = list(reader(stage, piece).chunks(0))
+
+        start = reader(stage, piece).chunk_start(row)
+        chunks = list(reader(stage, piece).chunks(start))
+
+        assert start == row - row % 30
+        assert chunks == [chunk for chunk in everything if chunk.first_row >= start]
+        ids = reader(stage, piece).columns(["id"], start)["id"].to_pylist()
+        assert ids == [f"row-{number}" for number in range(start, 90)]
+
+    def test_a_chunk_of_wide_rows_has_fewer_of_them(self, stage: Stage) -> None:
+        text = [f"{number:05}" * 20_000 for number in range(400)]
+        piece = stage.piece_of(pa.table({"id": [str(number) for number in range(400)], "text": text}))
+
+        chunks = list(reader(stage, piece).chunks(0))
+
+        assert max(chunk.rows.nbytes for chunk in chunks) < 20_000_000
+        assert {len(chunk.rows) % 25 for chunk in chunks[:-1]} == {0}
+        assert [value for chunk in chunks for value in chunk.rows["text"].to_pylist()] == text
+
+    def test_long_values_that_repeat_do_not_fill_the_memory(self, stage: Stage) -> None:
+        # One value of a dictionary stands for all rows, so that the file doesn't show how much they come to.
+        rows = pa.table({"id": [str(number) for number in range(2_000)], "text": ["x" * 60_000] * 2_000})
+        piece = stage.piece_of(rows)
+
+        chunks = list(reader(stage, piece).chunks(0))
+
+        assert max(chunk.rows.nbytes for chunk in chunks) < 50_000_000
+        assert [chunk.first_row for chunk in chunks][:2] == [0, len(chunks[0].rows)]
+        assert sum(len(chunk.rows) for chunk in chunks) == 2_000
+
+    def test_a_row_group_too_large_to_fetch_whole_is_read_all_the_same(self, stage: Stage) -> None:
+        noise = np.random.default_rng(0).bytes(70_000_000)
+        values = [noise[start : start + 100_000] for start in range(0, len(noise), 100_000)]
+        rows = pa.table({"id": [str(number) for number in range(700)], "noise": values})
+
+        assert read(stage, stage.piece_of(rows)).equals(rows)
+
+
+class TestBadFiles:
+    def test_a_file_that_is_not_there_is_named(self, stage: Stage) -> None:
+        with pytest.raises(MissingFile, match=f"s3://{stage.bucket}/unload/none"):
+            reader(stage, stage.piece({"key": "unload/none", "row_groups": None, "rows": 1}))
+
+    @pytest.mark.parametrize("content", [b"", b"PAR1", b"no Parquet at all", b"PAR1" + bytes(100) + b"PAR1"])
+    def test_a_file_that_is_not_parquet_is_named(self, stage: Stage, content: bytes) -> None:
+        stage.aws.s3.put_object(Bucket=stage.bucket, Key="unload/0000", Body=content)
+
+        with pytest.raises(CorruptParquetFile, match=f"s3://{stage.bucket}/unload/0000"):
+            reader(stage, stage.piece({"key": "unload/0000", "row_groups": None, "rows": 1}))
+
+    def test_a_file_with_damaged_pages_is_named(self, stage: Stage) -> None:
+        file = io.BytesIO()
+        pq.write_table(numbered(10_000), file, compression="snappy", use_dictionary=False)
+        content = bytearray(file.getvalue())
+        content[10:30_000] = bytes(29_990)
+        stage.aws.s3.put_object(Bucket=stage.bucket, Key="unload/0000", Body=bytes(content))
+
+        with pytest.raises(CorruptParquetFile, match="unload/0000"):
+            read(stage, stage.piece({"key": "unload/0000", "row_groups": None, "rows": 10_000}))
+
+    def test_other_rows_than_the_work_list_has_are_refused(self, stage: Stage) -> None:
+        file = stage.put_file(numbered(10), "unload/0000")
+
+        with pytest.raises(CorruptParquetFile, match="10 rows where the work list has 11"):
+            reader(stage, stage.piece({**file, "rows": 11}))
+
+    def test_a_row_group_that_the_file_does_not_have_is_refused(self, stage: Stage) -> None:
+        file = stage.put_file(numbered(10), "unload/0000")
+
+        with pytest.raises(CorruptParquetFile, match="no row group 4"):
+            reader(stage, stage.piece({**file, "row_groups": [4]}))
+
+    def test_files_of_different_columns_are_refused(self, stage: Stage) -> None:
+        one = stage.put_file(numbered(10), "unload/0000")
+        other = stage.put_file(numbered(10).rename_columns(["id", "count"]), "unload/0001")
+
+        with pytest.raises(CorruptParquetFile, match=r"unload/0001 has other columns than .*unload/0000"):
+            reader(stage, stage.piece(one, other))
+
+    def test_a_file_replaced_while_it_is_read_is_refused(self, stage: Stage) -> None:
+        piece = stage.piece_of(numbered(200_000))
+        opened = reader(stage, piece)
+        stage.piece_of(numbered(200_000, first=7))
+
+        with pytest.raises(CorruptParquetFile, match="was replaced"):
+            list(opened.chunks(0))
+
+    def test_an_answer_that_breaks_off_is_worth_another_try(self, breaking_s3: S3Client) -> None:
+        piece = Piece("00000", 1, (Slice("unload/0000", None, 1),))
+
+        with pytest.raises(FileReadInterrupted, match="s3://bucket/unload/0000 broke off"):
+            PieceReader(breaking_s3, "bucket", piece)
+
+
+@pytest.fixture
+def breaking_s3() -> Iterator[S3Client]:
+    """An S3 that closes every connection in the middle of its answer."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(206)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Range", "bytes 0-999/1000")
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"PAR1")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        session = session_for(f"http://127.0.0.1:{server.server_port}")
+        yield boto3.Session(botocore_session=session).client("s3")
+        server.shutdown()
+        thread.join()
