@@ -1,0 +1,75 @@
+"""The rows that are loaded: reviews in 16 columns (wide), and five small columns of the same (narrow)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from local import reviews
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from benchmarks.task import Task
+
+KEY = "review_id"
+NARROW = [KEY, "customer_id", "product_id", "star_rating", "helpful_votes"]
+_NARROW_SCHEMA = pa.schema([reviews.SCHEMA.field(name) for name in NARROW])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A Parquet file whose row groups all have `row_group_rows` rows."""
+
+    name: str
+    path: Path
+    row_groups: int
+    row_group_rows: int
+
+    def first_row_groups(self, rows: int) -> list[int]:
+        """Return the fewest row groups that have this many rows."""
+        return list(range(-(-rows // self.row_group_rows)))
+
+
+def write(directory: Path, name: str, *, row_groups: int, row_group_rows: int) -> Dataset:
+    """Write the `wide` or `narrow` rows, or `single` for wide ones in row groups as large as you like."""
+    path = directory / f"{name}.parquet"
+    schema = _NARROW_SCHEMA if name == "narrow" else reviews.SCHEMA
+    with pq.ParquetWriter(path, schema, version="1.0", compression="snappy") as writer:
+        pending: list[pa.RecordBatch] = []
+        for batch in reviews.batches(row_groups * row_group_rows):
+            pending.append(batch.select(schema.names))
+            while sum(map(len, pending)) >= row_group_rows:
+                table = pa.Table.from_batches(pending)
+                writer.write_table(table.slice(0, row_group_rows), row_group_size=row_group_rows)
+                pending = table.slice(row_group_rows).to_batches()
+    return Dataset(name, path, row_groups, row_group_rows)
+
+
+def keys(dataset: Dataset, row_groups: list[int]) -> list[str]:
+    """Return the keys of some row groups."""
+    with pq.ParquetFile(dataset.path) as file:
+        names: list[str] = file.read_row_groups(row_groups, columns=[KEY]).column(KEY).to_pylist()
+    return names
+
+
+def rows_of(task: Task, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Read the task's rows from its file, in batches of `batch_rows` or fewer."""
+    left = task.rows
+    with pq.ParquetFile(task.file) as file:
+        for batch in file.iter_batches(min(batch_rows, left), row_groups=task.row_groups, use_threads=False):
+            yield batch.slice(0, left)
+            left -= len(batch)
+            if left <= 0:
+                return
+
+
+def plain_rows(task: Task, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """As `rows_of`, with dates as text, which is the only type here that boto3 doesn't take."""
+    for batch in rows_of(task, batch_rows):
+        columns = [column.cast(pa.string()) if pa.types.is_date(column.type) else column for column in batch.columns]
+        yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)

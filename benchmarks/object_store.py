@@ -1,0 +1,70 @@
+"""A process that is S3 and the ledger table for the loader: GetObject with a range, and UpdateItem.
+
+`python -m benchmarks.object_store <directory>` prints its port and serves the directory's files as objects until its
+standard input ends. A ledger that forgets suffices, as every load that is measured begins at its first row.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+BUCKET = "benchmark"
+_ATTRIBUTES = b'{"Attributes":{}}'
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    directory: Path
+
+    def do_GET(self) -> None:
+        """Answer GetObject with a range of a file."""
+        with (self.directory / Path(self.path.partition("?")[0]).name).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            wanted = _RANGE.fullmatch(self.headers["Range"])
+            if wanted is None:
+                raise ValueError(f"only ranges are served, not {self.headers['Range']!r}")
+            first, last = wanted.groups()
+            begin = int(first) if first else max(0, size - int(last))
+            end = min(int(last) + 1, size) if first and last else size
+            self.send_response(206)
+            self.send_header("ETag", f'"{size}"')
+            self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{size}")
+            self.send_header("Content-Length", str(end - begin))
+            self.end_headers()
+            while begin < end:
+                begin += os.sendfile(self.connection.fileno(), file.fileno(), begin, end - begin)
+
+    def do_POST(self) -> None:
+        """Answer UpdateItem."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(_ATTRIBUTES)))
+        self.end_headers()
+        self.wfile.write(_ATTRIBUTES)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def main() -> None:
+    """Serve the directory given on the command line."""
+    Handler.directory = Path(sys.argv[1])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(server.server_port, flush=True)
+        sys.stdin.read()
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
