@@ -3,9 +3,12 @@
 Task tokens, row contents and SQL text never go into any of them.
 """
 
+from dataclasses import asdict
+
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 
+from dynamo_load.verifying import LoadResult
 from errors import PipelineError
 from statements.resuming import Resumption
 
@@ -39,3 +42,13 @@ def record_resumption(resumption: Resumption, seconds: float) -> None:
     metrics.add_metric(_METRIC_OF[resumption], MetricUnit.Count, 1)
     if resumption in {Resumption.SUCCEEDED, Resumption.FAILED}:
         metrics.add_metric("SecondsFromEventToResume", MetricUnit.Seconds, seconds)
+
+
+def record_load(figures: LoadResult) -> None:
+    """Count and log a load that is complete and accounted for."""
+    logger.info("load verified", **asdict(figures))
+    metrics.add_metric("RowsWritten", MetricUnit.Count, figures.rows_written)
+    metrics.add_metric("RowsRejected", MetricUnit.Count, figures.rows_rejected)
+    metrics.add_metric("RowsSuperseded", MetricUnit.Count, figures.rows_superseded)
+    metrics.add_metric("WriteUnits", MetricUnit.Count, figures.write_units)
+    metrics.add_metric("LoadSeconds", MetricUnit.Seconds, figures.seconds)

@@ -16,7 +16,7 @@ from dynamo_load.reading import Piece
 from dynamo_load.rejects import RejectedRows
 from dynamo_load.transport import BatchTransport
 from statements.settings import required
-from telemetry import logger, metrics, tracer
+from telemetry import logger, tracer
 from unload.destination import Target
 from unload.rows import item_mapping
 
@@ -45,7 +45,6 @@ def _settings() -> Settings:
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Load a piece of a plan: `{"plan", "piece", "execution_arn"}`; `finished` false asks to be called again."""
     logger.append_keys(execution_arn=event["execution_arn"], piece=event["piece"]["piece"])

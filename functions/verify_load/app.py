@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from aws_clients import client
 from dynamo_load.verifying import verify_load
 from statements.settings import required
-from telemetry import logger, metrics, tracer
+from telemetry import logger, metrics, record_load, tracer
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -19,6 +19,5 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Verify a load by its plan: `{"plan", "execution_arn"}`; returns the load's figures."""
     logger.append_keys(execution_arn=event["execution_arn"])
     result = verify_load(client("dynamodb"), required(os.environ, "LEDGER_TABLE"), event["plan"])
-    figures = asdict(result)
-    logger.info("load verified", **figures)
-    return figures
+    record_load(result)
+    return asdict(result)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -251,6 +253,38 @@ class TestRejects:
             ("unload/0001", 1, 4, "key_empty", {"id": "", "number": 1}),
             ("unload/0001", 2, 5, "key_too_long", {"id": "k" * 3_000, "number": 2}),
         ]
+
+    def test_a_rejected_row_keeps_values_of_every_kind(self, stage: Stage) -> None:
+        not_utf8 = pa.Array.from_buffers(
+            pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")]
+        )
+        rows = pa.table(
+            {
+                "id": pa.array([None], pa.string()),
+                "price": pa.array([Decimal("12345678901234567890.123456789012345678")], pa.decimal128(38, 18)),
+                "day": pa.array([2_932_897], pa.int32()).cast(pa.date32()),
+                "at": pa.array([1_234_567_890_123_456], pa.timestamp("us")),
+                "ratio": [math.nan],
+                "picture": [b"\x00\xff"],
+                "text": not_utf8,
+                "vine": [True],
+                "nothing": pa.array([None], pa.int16()),
+            }
+        )
+
+        stage.load(stage.piece_of(rows))
+
+        assert stage.rejects()[0]["row"] == {
+            "id": None,
+            "price": "12345678901234567890.123456789012345678",
+            "day": "10000-01-01",
+            "at": "2009-02-13 23:31:30.123456",
+            "ratio": "nan",
+            "picture": "AP8=",
+            "text": "\\xff",
+            "vine": True,
+            "nothing": None,
+        }
 
     def test_loading_again_keeps_each_reject_once(self, stage: Stage) -> None:
         piece = stage.piece_of(with_keys([None, "a", None] * 100), row_group_rows=70)

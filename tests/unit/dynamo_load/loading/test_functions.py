@@ -1,0 +1,228 @@
+"""LoadDynamoFunction and VerifyLoadFunction as the state machine calls them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import aws_clients
+import load_dynamo.app
+import verify_load.app
+from dynamo_load.errors import MissingFile, RowsUnaccounted, TooManyRejects
+from telemetry import metrics
+from tests.unit.dynamo_load.loading.conftest import numbered, with_keys
+
+if TYPE_CHECKING:
+    from tests.unit.dynamo_load.loading.conftest import Stage
+
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:load:monday"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the functions read of a Lambda context."""
+
+    milliseconds_left: int = 60_000
+    function_name: str = "function"
+    memory_limit_in_mb: int = 1769
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id: str = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds_left
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load of files that are in the bucket, one piece for each."""
+
+    stage: Stage
+    files: list[dict[str, Any]]
+    rejects_allowed: int = 0
+    budget: int = 0
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        return {
+            "bucket": self.stage.bucket,
+            "pieces_key": f"loads/{self.stage.name}/pieces.json",
+            "pieces": len(self.files),
+            "files": len(self.files),
+            "rows": sum(file["rows"] for file in self.files),
+            "bytes": 12_345,
+            "super_columns": ["facts"],
+            "load_id": self.stage.name,
+            "table": self.stage.name,
+            "max_write_units_per_second": self.budget,
+            "rejects_allowed": self.rejects_allowed,
+            "loader_concurrency": 2,
+        }
+
+    def run(self, number: int, milliseconds_left: int = 60_000) -> dict[str, Any]:
+        """Invoke LoadDynamoFunction for a piece."""
+        file = self.files[number]
+        event = {
+            "plan": self.plan,
+            "piece": {"piece": f"{number:05}", "rows": file["rows"], "slices": [file]},
+            "execution_arn": EXECUTION,
+        }
+        result: dict[str, Any] = load_dynamo.app.handler(json.loads(json.dumps(event)), Context(milliseconds_left))
+        return result
+
+    def verify(self) -> dict[str, Any]:
+        """Invoke VerifyLoadFunction."""
+        event = {"plan": self.plan, "execution_arn": EXECUTION}
+        result: dict[str, Any] = verify_load.app.handler(json.loads(json.dumps(event)), Context())
+        return dict(json.loads(json.dumps(result)))
+
+
+@pytest.fixture
+def functions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """The functions' environment, as the template sets it."""
+    environment = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": stage.aws.endpoint_url,
+        "POWERTOOLS_SERVICE_NAME": "test",
+        "POWERTOOLS_TRACE_DISABLED": "1",
+        "LEDGER_TABLE": stage.ledger_table,
+        "TARGET_TABLE": stage.name,
+        "TARGET_PARTITION_KEY": "id",
+        "TARGET_PARTITION_KEY_TYPE": "S",
+        "TARGET_SORT_KEY": "",
+        "TARGET_SORT_KEY_TYPE": "S",
+        "TTL_ATTRIBUTE": "",
+        "REQUESTS_IN_FLIGHT": "4",
+        "HAND_OVER_SECONDS": "10",
+    }
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(metrics.provider, "namespace", "test")
+    for cached in (aws_clients._client, load_dynamo.app._settings):
+        cached.cache_clear()
+    return stage
+
+
+def test_a_load_ends_with_its_figures(functions: Stage) -> None:
+    keys = ["a", "b", None, "a"]
+    load = Load(
+        functions,
+        [functions.put_file(numbered(60), "unload/0"), functions.put_file(with_keys(keys), "unload/1")],
+        rejects_allowed=1,
+    )
+
+    assert load.run(0) == {"piece": "00000", "finished": True, "next_row": 60}
+    assert load.run(1) == {"piece": "00001", "finished": True, "next_row": 4}
+    figures = load.verify()
+
+    assert figures.pop("seconds") > 0
+    assert figures.pop("rows_per_second") > 0
+    assert figures.pop("write_units") > 0
+    assert figures == {
+        "load_id": functions.name,
+        "table": functions.name,
+        "rows_unloaded": 64,
+        "rows_written": 62,
+        "rows_rejected": 1,
+        "rows_superseded": 1,
+        "bytes_unloaded": 12_345,
+        "rejects": f"s3://{functions.bucket}/rejects/{functions.name}/",
+    }
+
+
+def test_a_load_of_no_rows_is_a_success(functions: Stage) -> None:
+    figures = Load(functions, []).verify()
+
+    assert (figures["rows_unloaded"], figures["rows_written"], figures["seconds"]) == (0, 0, 0.0)
+    assert figures["rejects"] is None
+
+
+def test_a_loader_without_time_hands_the_piece_over(functions: Stage) -> None:
+    load = Load(functions, [functions.put_file(numbered(60), "unload/0")])
+
+    assert load.run(0, milliseconds_left=10_000) == {"piece": "00000", "finished": False, "next_row": 0}
+    assert load.run(0) == {"piece": "00000", "finished": True, "next_row": 60}
+
+
+def test_a_budget_does_not_keep_a_load_from_finishing(functions: Stage) -> None:
+    load = Load(functions, [functions.put_file(numbered(100), "unload/0")], budget=1_000)
+
+    load.run(0)
+
+    assert load.verify()["rows_written"] == 100
+
+
+def test_super_columns_become_maps_and_lists(functions: Stage) -> None:
+    rows = with_keys(["a"]).append_column("facts", [['{"colours": ["red", "blue"]}']])
+    Load(functions, [functions.put_file(rows, "unload/0")]).run(0)
+
+    assert functions.items()["a"]["facts"] == {"colours": ["red", "blue"]}
+
+
+def test_the_ttl_attribute_is_written_as_epoch_seconds(functions: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTL_ATTRIBUTE", "expires")
+    load_dynamo.app._settings.cache_clear()
+    rows = with_keys(["a"]).append_column("expires", [[date(2030, 1, 1)]])
+    Load(functions, [functions.put_file(rows, "unload/0")]).run(0)
+
+    assert functions.items()["a"]["expires"] == 1_893_456_000
+
+
+class TestVerification:
+    """Nothing but complete ledgers passes."""
+
+    def test_a_piece_that_never_ran_is_missed(self, functions: Stage) -> None:
+        files = [functions.put_file(numbered(25, first=25 * n), f"unload/{n}") for n in range(3)]
+        load = Load(functions, files)
+        load.run(0)
+        load.run(2)
+
+        with pytest.raises(
+            RowsUnaccounted, match=r"75 rows were unloaded; 50 written.*leave 25 unaccounted.*2 of 3 pieces"
+        ):
+            load.verify()
+
+    def test_an_unfinished_piece_is_named_with_its_failure(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(25), "unload/0")])
+        functions.aws.s3.delete_object(Bucket=functions.bucket, Key="unload/0")
+        with pytest.raises(MissingFile):
+            load.run(0)
+
+        with pytest.raises(RowsUnaccounted, match=r"1 of them not finished: 00000 at row 0 of 25, MissingFile: "):
+            load.verify()
+
+    def test_rows_counted_too_often_do_not_pass(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(25), "unload/0")])
+        load.run(0)
+        key = {"loadId": {"S": functions.name}, "entry": {"S": "piece#00000"}}
+        functions.aws.dynamodb.update_item(
+            TableName=functions.ledger_table,
+            Key=key,
+            UpdateExpression="ADD written :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+
+        with pytest.raises(RowsUnaccounted, match="leave -1 unaccounted"):
+            load.verify()
+
+    def test_more_rejects_than_allowed_fail_the_load(self, functions: Stage) -> None:
+        files = [functions.put_file(with_keys(["a", None]), f"unload/{n}") for n in range(2)]
+        load = Load(functions, files, rejects_allowed=1)
+        load.run(0)
+        load.run(1)
+
+        with pytest.raises(TooManyRejects, match=r"2 of 4 rows were rejected, 1 are allowed: see s3://.*/rejects/"):
+            load.verify()
+
+    def test_another_loads_ledger_does_not_count(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(25), "unload/0")])
+        load.run(0)
+        plan = {**load.plan, "load_id": f"{functions.name}-again"}
+
+        with pytest.raises(RowsUnaccounted, match="0 of 1 pieces"):
+            verify_load.app.handler({"plan": plan, "execution_arn": EXECUTION}, Context())
