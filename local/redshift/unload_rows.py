@@ -177,8 +177,9 @@ def _parse(block: bytes, types: list[pa.DataType]) -> pa.Table:
     try:
         return pyarrow.csv.read_csv(
             pa.BufferReader(block),
+            # One block, so that Arrow has no reason to look for line ends between rows.
             read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=len(block) + 1),
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            parse_options=pyarrow.csv.ParseOptions(ignore_empty_lines=False),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict(zip(names, types, strict=True)),
                 # PostgreSQL's NULL is nothing at all, its empty string a pair of quotes.

@@ -92,6 +92,14 @@ def test_csv_has_quotes_nulls_headers_and_empty_fields(sql: Sql, bucket: Bucket)
     ]
 
 
+def test_line_breaks_in_csv_values_may_stand_anywhere_in_a_big_file(sql: Sql, bucket: Bucket) -> None:
+    sql.run("CREATE TABLE target (n INT, t VARCHAR(MAX))")
+    text = "x\n" * 30_000
+    bucket.put("a.csv", "".join(f'{number},"{text}"\n' for number in range(100)).encode())
+    _copy(sql, bucket, "CSV")
+    assert sql.rows("SELECT count(*), count(DISTINCT t), min(t) FROM target") == [(100, 1, text)]
+
+
 @pytest.mark.parametrize("body", [b"", b"t\n"])
 def test_a_csv_file_without_rows_loads_nothing(sql: Sql, bucket: Bucket, body: bytes) -> None:
     sql.run("CREATE TABLE target (t VARCHAR)")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,17 +53,24 @@ def test_the_repositorys_script_runs_as_it_stands(sql: Sql) -> None:
         sql.run("CALL public.sp_etl_log_etl_event(:m)", m="x" * 65_536)
 
 
-def test_procedures_that_create_the_same_table_at_once_all_succeed(engine: Engine, sql: Sql) -> None:
+def test_of_two_procedures_that_create_the_same_table_the_second_waits_and_finds_it(engine: Engine, sql: Sql) -> None:
     sql.run(_CREATE_LOG)
-
-    def call(number: int) -> None:
-        with engine.connect("dev", "awsuser") as connection:
-            connection.autocommit = True
-            run(connection, "CALL log_event(:n)", {"n": str(number)}, sql.storage)
-
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        list(pool.map(call, range(24)))
-    assert sql.value("(SELECT count(DISTINCT message) FROM events)") == 24
+    with (
+        ThreadPoolExecutor() as pool,
+        engine.connect("dev", "awsuser") as first,
+        engine.connect("dev", "awsuser") as second,
+    ):
+        run(first, "CALL log_event('first')", {}, sql.storage)
+        called = pool.submit(run, second, "CALL log_event('second')", {}, sql.storage)
+        query = "SELECT wait_event_type FROM pg_stat_activity WHERE pid = :pid"
+        deadline = time.monotonic() + 20
+        while sql.rows(query, pid=str(second.info.backend_pid)) != [("Lock",)]:
+            assert not called.done(), called.exception()
+            assert time.monotonic() < deadline, "the second call does not wait for the first"
+        first.commit()
+        called.result(timeout=20)
+        second.commit()
+    assert sql.rows("SELECT message FROM events ORDER BY message") == [("first",), ("second",)]
 
 
 def test_output_arguments_are_left_out_of_the_call_and_come_back_as_one_row(sql: Sql) -> None:
