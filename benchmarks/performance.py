@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md, kept as JSON beside it, each part with when, where and with what it was measured."""
+"""The figures of docs/performance.md, kept as JSON beside it with when, where and with what they were measured."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Circumstances:
         return cls(
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             processor=f"{model[1] if model else 'processor'} ({platform.machine()})",
-            cores=len(os.sched_getaffinity(0)),
+            cores=os.cpu_count() or 1,
             load_average=os.getloadavg()[0],
             system=f"{platform.system()} {platform.release()}",
             python=platform.python_version(),

@@ -63,8 +63,8 @@ QUICK = Scale(
         ("replay", "narrow"): 10_000,
     },
     fan_out_repetitions=1,
-    fan_out=(1, 2),
+    fan_out=(2,),
     unprocessed_rows=5_000,
-    file_rows=(2_500, 10_000),
+    file_rows=(10_000,),
     cold_starts=1,
 )

@@ -26,7 +26,7 @@ def prepare(task: Task) -> Callable[[], int]:
     """Make a table resource for each thread, as they may not be shared."""
     tables: SimpleQueue[Table] = SimpleQueue()
     for _ in range(_THREADS):
-        tables.put(boto3.session.Session().resource("dynamodb").Table("sink"))
+        tables.put(boto3.resource("dynamodb").Table("sink"))
 
     def write(rows: pa.RecordBatch) -> int:
         table = tables.get()

@@ -1,0 +1,80 @@
+"""`python -m benchmarks`: measure, and write docs/performance.md, its figures (.json) and its plot (.svg)."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import datasets, fan_out, limits, peers, pipeline, plot, report
+from benchmarks.bench import Bench
+from benchmarks.performance import Circumstances, Performance
+from benchmarks.scale import FULL, QUICK, Scale
+
+PARTS = ("peers", "fan_out", "limits")
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def main() -> None:
+    """Measure the parts that are asked for; the others' figures stay as they were."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)} (the default), or pipeline")
+    parser.add_argument("--quick", action="store_true", help="few rows, once: only to see that all of it runs")
+    parser.add_argument("--latency", type=float, default=peers.LATENCY_SECONDS, help="of the sink in part peers")
+    parser.add_argument("--rows", type=int, nargs="+", default=pipeline.ROWS, help="in part pipeline")
+    parser.add_argument("--output", type=Path, help="folder to write to; docs/ unless --quick")
+    arguments = parser.parse_args()
+    parts = arguments.parts or list(PARTS)
+    if unknown := set(parts) - {*PARTS, "pipeline"}:
+        parser.error(f"there is no part {', '.join(unknown)}")
+    output = arguments.output or (None if arguments.quick else DOCS)
+    performance = Performance.read(output / "performance.json") if output else Performance()
+    if set(parts) & set(PARTS):
+        _measure(performance, parts, QUICK if arguments.quick else FULL, arguments.latency)
+    if "pipeline" in parts:
+        here = Circumstances.here_and_now()
+        performance.put("pipeline", here, executions=pipeline.measure(tuple(arguments.rows), print))
+    if output:
+        performance.write(output / "performance.json")
+        plot.draw(performance, output / "performance.svg")
+        (output / "performance.md").write_text(report.markdown(performance))
+        print(f"written to {output}")
+    else:
+        print(report.markdown(performance))
+
+
+def _measure(performance: Performance, parts: list[str], scale: Scale, latency: float) -> None:
+    began_at = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - began_at:4.0f} s  {line}", flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, Bench(Path(folder)) as bench:
+        directory = Path(folder)
+        say("writing Parquet files")
+        wide = datasets.write(directory, "wide", row_groups=scale.wide_row_groups, row_group_rows=scale.row_group_rows)
+        if "peers" in parts:
+            narrow = datasets.write(
+                directory, "narrow", row_groups=scale.narrow_row_groups, row_group_rows=scale.row_group_rows
+            )
+            here = Circumstances.here_and_now()
+            figures = peers.measure(bench, [wide, narrow], scale, latency, say)
+            performance.put("peers", here, latency_seconds=latency, runs=figures)
+        if "fan_out" in parts:
+            here = Circumstances.here_and_now()
+            performance.put("fan_out", here, runs=fan_out.measure(bench, wide, scale, say))
+        if "limits" in parts:
+            single = datasets.write(directory, "single", row_groups=1, row_group_rows=scale.single_row_group_rows)
+            tiny = datasets.write(directory, "tiny", row_groups=1, row_group_rows=limits.FIRST_ROWS)
+            performance.put(
+                "limits",
+                Circumstances.here_and_now(),
+                unprocessed=[limits.measure_unprocessed(bench, wide, scale)],
+                files=limits.measure_files(bench, wide, single, scale, say),
+                cold_starts=limits.measure_cold_starts(bench, tiny, scale, say),
+            )
+
+
+if __name__ == "__main__":
+    main()
