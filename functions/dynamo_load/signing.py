@@ -70,8 +70,9 @@ class BatchWriteSigner:
             self._prepare(second)
         canonical_request = self._canonical_head + hashlib.sha256(body).hexdigest().encode()
         to_sign = self._to_sign_head + hashlib.sha256(canonical_request).hexdigest().encode()
-        signature = hmac.digest(self._key, to_sign, "sha256").hex().encode()
-        return [*self._header_lines, self._authorization_head + signature]
+        signature = self._keyed.copy()
+        signature.update(to_sign)
+        return [*self._header_lines, self._authorization_head + signature.hexdigest().encode()]
 
     def renew_credentials(self) -> None:
         """Ask the session's credential providers anew, after DynamoDB called the present credentials expired.
@@ -108,7 +109,7 @@ class BatchWriteSigner:
         key = f"AWS4{credentials.secret_key}".encode()
         for part in scope.split("/"):
             key = hmac.digest(key, part.encode(), "sha256")
-        self._key = key
+        self._keyed = hmac.new(key, digestmod="sha256")
         self._canonical_head = f"POST\n{self._path}\n\n{lines}\n{names}\n".encode()
         self._to_sign_head = f"AWS4-HMAC-SHA256\n{time_stamp}\n{scope}\n".encode()
         self._authorization_head = (

@@ -43,6 +43,11 @@ class Connection:
         self.body_begin = 0
         self.body_end = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether this connection has ended; another one may have its descriptor by now."""
+        return self.socket.fileno() < 0
+
     def next_request(self) -> tuple[bytes, bytes] | None:
         """Head and body of the next request, as soon as all of it has arrived."""
         if not self.body_begin:
@@ -106,10 +111,15 @@ class Server:
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setblocking(False)
-        if self._tls is not None:
-            client = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                client = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        except OSError:
+            # The client has given up before it was served.
+            client.close()
+            return
         connection = Connection(client)
         self._connections[connection.descriptor] = connection
         self._epoll.register(connection.descriptor, select.EPOLLIN)
@@ -145,7 +155,7 @@ class Server:
         self._table.report.most_in_flight = max(self._table.report.most_in_flight, len(self._replies))
 
     def _reply(self, connection: Connection, reply: Reply) -> None:
-        if connection.descriptor not in self._connections:
+        if connection.closed:
             return
         if self._behaviour.in_parts:
             for begin in range(0, len(reply.data), _PART_BYTES):
@@ -153,11 +163,13 @@ class Server:
                 time.sleep(_PART_SECONDS)
         elif reply.data:
             self._send(connection, reply.data)
-        if reply.then_reset:
+        if reply.then_reset and not connection.closed:
             connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._close(connection)
 
     def _send(self, connection: Connection, data: bytes) -> None:
+        if connection.closed:
+            return
         waited = bool(connection.leaving)
         connection.leaving += data
         try:
@@ -173,9 +185,9 @@ class Server:
             self._epoll.modify(connection.descriptor, select.EPOLLIN | also)
 
     def _close(self, connection: Connection) -> None:
-        if self._connections.pop(connection.descriptor, None) is not None:
-            self._epoll.unregister(connection.descriptor)
-            connection.socket.close()
+        self._epoll.unregister(connection.descriptor)
+        del self._connections[connection.descriptor]
+        connection.socket.close()
 
 
 if __name__ == "__main__":

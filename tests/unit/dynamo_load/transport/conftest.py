@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
     from local.dynamodb_sink import DynamoDbSink
 
 ROWS_PER_BATCH = 25
+PATIENCE_SECONDS = 60.0
+"""After this long a test goes on with what is written, and fails for what isn't."""
 
 
 class Writer:
     """A transport to a sink, the batches it is given, and what it reports as written."""
 
     def __init__(self, sink: DynamoDbSink, session: botocore.session.Session, **settings: Any) -> None:
-        arguments: dict[str, Any] = {"max_in_flight": 8, "budget": None, "deadline": lambda: 60.0}
+        end = time.monotonic() + PATIENCE_SECONDS
+        arguments: dict[str, Any] = {"max_in_flight": 8, "budget": None, "deadline": lambda: end - time.monotonic()}
         self.transport = BatchTransport(table="reviews", session=session, **arguments | settings)
         self.sink = sink
         self.pulled: list[Batch] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -267,8 +267,9 @@ def test_an_error_of_the_source_is_raised_and_the_transport_stays_usable(write_t
         writer = write_to(sink)
         with pytest.raises(ValueError, match="corrupt file"):
             writer.transport.send(broken(), writer._on_written)
-        writer.send(500)
-        assert set(sink.stored()) == expected_keys(500)
+        writer.written.clear()
+        writer.send(500, first=1_000)
+    assert reported_once(writer), "what was in flight when the source failed is no longer reported"
 
 
 def test_requests_in_flight_grow_to_the_most_allowed_while_latency_holds(write_to: WriteTo) -> None:
@@ -294,11 +295,11 @@ def test_a_table_that_throttles_gets_fewer_requests_and_most_of_them_succeed(wri
 
 
 def test_waiting_for_answers_takes_no_processor_time(write_to: WriteTo) -> None:
-    with DynamoDbSink(SinkBehaviour(latency_seconds=1.0)) as sink:
+    with DynamoDbSink(SinkBehaviour(tls=False, latency_seconds=1.0)) as sink:
         writer = write_to(sink)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        before = time.process_time()
         writer.send(25)
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 0.5
+        assert time.process_time() - before < 0.1
 
 
 def source(rows: int) -> Iterator[Batch]:
