@@ -167,7 +167,8 @@ def _batches(file: IO[bytes], url: str, copy: Copy, targets: list[_Target]) -> I
     """The rows of one file, checked against the table's columns."""
     try:
         if copy.file_format == "PARQUET":
-            source = pq.ParquetFile(file)
+            # Pre-buffering would keep every column chunk that was read until the file is closed.
+            source = pq.ParquetFile(file, pre_buffer=False)
             _check_count(url, len(source.schema_arrow), targets)
             batches = source.iter_batches(_BATCH_ROWS)
         else:
