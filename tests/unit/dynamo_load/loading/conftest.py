@@ -102,7 +102,7 @@ class Stage:
     def put_file(self, rows: pa.Table, key: str, row_group_rows: int = 1_000_000) -> dict[str, Any]:
         """Store a Parquet file, and return the slice that is all of it."""
         file = io.BytesIO()
-        pq.write_table(rows, file, row_group_size=row_group_rows, version="1.0")
+        pq.write_table(rows, file, row_group_size=row_group_rows, version="1.0", write_batch_size=100)
         self.aws.s3.put_object(Bucket=self.bucket, Key=key, Body=file.getvalue())
         return {"key": key, "row_groups": None, "rows": len(rows)}
 

@@ -173,6 +173,16 @@ def test_the_ttl_attribute_is_written_as_epoch_seconds(functions: Stage, monkeyp
     assert functions.items()["a"]["expires"] == 1_893_456_000
 
 
+def count_too_much(functions: Stage, rows: int) -> None:
+    """Let the ledger say of the first piece that so many more rows were written."""
+    functions.aws.dynamodb.update_item(
+        TableName=functions.ledger_table,
+        Key={"loadId": {"S": functions.name}, "entry": {"S": "piece#00000"}},
+        UpdateExpression="ADD written :rows",
+        ExpressionAttributeValues={":rows": {"N": str(rows)}},
+    )
+
+
 class TestVerification:
     """Nothing but complete ledgers passes."""
 
@@ -199,15 +209,17 @@ class TestVerification:
     def test_rows_counted_too_often_do_not_pass(self, functions: Stage) -> None:
         load = Load(functions, [functions.put_file(numbered(25), "unload/0")])
         load.run(0)
-        key = {"loadId": {"S": functions.name}, "entry": {"S": "piece#00000"}}
-        functions.aws.dynamodb.update_item(
-            TableName=functions.ledger_table,
-            Key=key,
-            UpdateExpression="ADD written :one",
-            ExpressionAttributeValues={":one": {"N": "1"}},
-        )
+        count_too_much(functions, 1)
 
         with pytest.raises(RowsUnaccounted, match="leave -1 unaccounted"):
+            load.verify()
+
+    def test_rows_counted_too_often_do_not_make_up_for_missing_ones(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(25, first=25 * n), f"unload/{n}") for n in range(2)])
+        load.run(0)
+        count_too_much(functions, 25)
+
+        with pytest.raises(RowsUnaccounted, match="1 of 2 pieces"):
             load.verify()
 
     def test_more_rejects_than_allowed_fail_the_load(self, functions: Stage) -> None:

@@ -300,6 +300,15 @@ class TestRejects:
         assert counts(tally) == (60, 0, 60, 0)
         assert len(stage.rejects()) == 60
 
+    def test_rows_that_need_no_request_are_handed_over_in_time_as_well(self, stage: Stage) -> None:
+        piece = stage.piece_of(with_keys([None] * 600), row_group_rows=30)
+
+        first = stage.load(piece, deadline=passes_after(10))
+        rest = stage.load(piece)
+
+        assert 0 < first.next_row < 600
+        assert counts(rest) == (600, 0, 600, 0)
+
     def test_a_piece_with_more_rejects_than_the_load_allows_fails(self, stage: Stage) -> None:
         piece = stage.piece_of(with_keys([None, "a", None, "b"]))
 

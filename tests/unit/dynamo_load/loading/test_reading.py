@@ -87,12 +87,21 @@ class TestChunks:
         assert [chunk.first_row for chunk in chunks][:2] == [0, len(chunks[0].rows)]
         assert sum(len(chunk.rows) for chunk in chunks) == 2_000
 
-    def test_a_row_group_too_large_to_fetch_whole_is_read_all_the_same(self, stage: Stage) -> None:
+    def test_a_large_row_group_is_fetched_bit_by_bit(self, stage: Stage) -> None:
         noise = np.random.default_rng(0).bytes(70_000_000)
         values = [noise[start : start + 100_000] for start in range(0, len(noise), 100_000)]
         rows = pa.table({"id": [str(number) for number in range(700)], "noise": values})
 
-        assert read(stage, stage.piece_of(rows)).equals(rows)
+        piece = stage.piece_of(rows)
+        ranges = []
+        stage.aws.s3.meta.events.register(
+            "provide-client-params.s3.GetObject", lambda params, **_: ranges.append(params["Range"]), unique_id="ranges"
+        )
+
+        assert read(stage, piece).equals(rows)
+        stage.aws.s3.meta.events.unregister("provide-client-params.s3.GetObject", unique_id="ranges")
+        starts_and_ends = [map(int, asked.removeprefix("bytes=").split("-")) for asked in ranges[1:]]
+        assert max(end - start for start, end in starts_and_ends) < 11_000_000
 
 
 class TestBadFiles:
