@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _STATEMENTS: Final = frozenset(
     {
-        *("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "LOCK", "EXPLAIN", "CALL"),
+        *("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "LOCK", "CALL"),
         *("CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE", "SET", "ANALYZE", "("),
     }
 )

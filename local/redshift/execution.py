@@ -70,6 +70,8 @@ def run(
     Raises `SqlFailed` (also for what this engine doesn't imitate) and `SqlCancelled` (`connection.cancel_safe()` from
     another thread).
     """
+    if "\0" in sql:
+        raise SqlFailed('invalid byte sequence for encoding "UTF8": 0x00')  # PostgreSQL would ignore what follows it
     texts = lexer.statements(sql)
     if len(texts) != 1:
         raise SqlFailed("cannot insert multiple commands into a prepared statement" if texts else "no SQL statement")

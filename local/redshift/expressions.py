@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     Rule = Callable[[Sequence[Token], int], tuple[list[Token], int] | None]
 
 
-def rewrite(sql: Sequence[Token]) -> list[Token]:
+def rewrite(pieces: Sequence[Token]) -> list[Token]:
     """The same text for PostgreSQL. Raises `NotImitated`."""
     written: list[Token] = []
     index = 0
-    while index < len(sql):
-        token = sql[index]
+    while index < len(pieces):
+        token = pieces[index]
         if token.kind is Kind.WORD and token.text.startswith("#"):
             raise NotImitated('a temporary table named with "#"')
-        is_qualified = index > 0 and sql[index - 1].text == "."
+        is_qualified = index > 0 and pieces[index - 1].text == "."
         rule = None if is_qualified else _RULES.get(token.word)
-        replaced = rule(sql, index) if rule else None
+        replaced = rule(pieces, index) if rule else None
         if replaced:
             replacement, index = replaced
             written += spaced(replacement, token.before)
@@ -224,8 +224,9 @@ def _select(pieces: Sequence[Token], index: int) -> tuple[list[Token], int] | No
     return block, end
 
 
-def _word_becomes(text: str) -> Rule:
-    return lambda _, index: (sql(text), index + 1)
+def _password(pieces: Sequence[Token], index: int) -> tuple[list[Token], int] | None:
+    """`PASSWORD DISABLE` of CREATE and ALTER USER."""
+    return (sql("PASSWORD NULL"), index + 2) if _word(pieces, index + 1) == "DISABLE" else None
 
 
 def _function_becomes(name: str) -> Rule:
@@ -277,6 +278,7 @@ _RULES: Final[dict[str, Rule]] = {
     "NVARCHAR": _varchar,
     "NVL": _function_becomes("COALESCE"),
     "NVL2": _call(_nvl2),
+    "PASSWORD": _password,
     "PGDATE_PART": _call(_date_part_of),
     "PIVOT": _refused("PIVOT"),
     "QUALIFY": _refused("QUALIFY"),

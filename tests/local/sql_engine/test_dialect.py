@@ -163,6 +163,7 @@ def test_char_takes_single_byte_characters_only(sql: Sql) -> None:
         ("VACUUM letters", "the statement VACUUM"),
         ("SHOW search_path", "the statement SHOW"),
         ("BEGIN", "the statement BEGIN"),
+        ("EXPLAIN SELECT 1", "the statement EXPLAIN"),
         ("CREATE EXTERNAL TABLE s.t (a INT)", "CREATE EXTERNAL"),
         ("CREATE MATERIALIZED VIEW v AS SELECT 1", "CREATE MATERIALIZED"),
         ("CREATE VIEW v AS SELECT 1 WITH NO SCHEMA BINDING", "WITH NO SCHEMA BINDING"),
@@ -188,6 +189,11 @@ def test_char_takes_single_byte_characters_only(sql: Sql) -> None:
 def test_what_is_not_imitated_is_refused_by_name(sql: Sql, statement: str, named: str) -> None:
     with pytest.raises(SqlFailed, match=f"^ERROR: {named}.* is not imitated by the local Redshift$"):
         sql.run(statement)
+
+
+def test_a_user_may_have_no_password(sql: Sql) -> None:
+    sql.run("CREATE USER etl_reader PASSWORD DISABLE")
+    sql.run("DROP USER etl_reader")
 
 
 def test_search_path_keeps_redshifts_functions(sql: Sql) -> None:

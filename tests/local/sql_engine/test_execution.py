@@ -64,6 +64,14 @@ def test_several_statements_are_refused_and_none_is_run(sql: Sql, text: str) -> 
     assert sql.value("to_regclass('leaked')") is None
 
 
+@pytest.mark.parametrize("text", ["SELECT 1 \0 + 1", "SELECT 'a\0b'"])
+def test_a_null_character_is_refused_and_hides_nothing(sql: Sql, text: str) -> None:
+    with pytest.raises(SqlFailed, match="invalid byte sequence"):
+        sql.run(text)
+    with pytest.raises(SqlFailed, match="NUL"):
+        sql.run("SELECT :a", a=text)
+
+
 def test_a_semicolon_and_comments_around_one_statement_do_no_harm(sql: Sql) -> None:
     assert sql.rows("-- first\nSELECT 1; -- last\n") == [(1,)]
 
