@@ -64,8 +64,11 @@ def show(
     display.line(json.dumps(execution.output))
     with display.step("source and target read and compared"):
         source = comparison.source_rows(redshift, reviews.TABLE, KEY)
-        target = comparison.target_items(aws.client("dynamodb"), outputs["TargetTableName"], KEY)
+        dynamodb: DynamoDBClient = aws.client("dynamodb")
+        target = comparison.target_items(dynamodb, outputs["TargetTableName"], KEY, list(source))
+        items = comparison.item_count(dynamodb, outputs["TargetTableName"])
     expect(len(source) == rows, f"the source should hold {rows:,} rows, but holds {len(source):,}")
+    expect(items == rows, f"the target should hold {rows:,} items, but holds {items:,}")
     expect(source == target, comparison.difference(source, target))
     display.done(f"all {len(target):,} items have the keys and values of the {len(source):,} rows")
 
