@@ -229,6 +229,7 @@ def local_parameters(aws: LocalAws) -> dict[str, str]:
         "RedshiftDbName": DATABASE,
         "DbSecretArn": aws.secret_arn,
         "SupportNotificationEmail": "support@example.com",
+        "LoaderConcurrency": str(os.cpu_count() or 1),
     }
 
 
