@@ -55,7 +55,7 @@ def _demonstrate(rows: int, display: Display) -> None:
     display.heading("AWS on this machine")
     with LocalAws() as aws:
         display.done(f"local AWS with Redshift at {aws.endpoint_url} ({display.seconds:.1f} s)")
-        with display.step("deployed by sam") as report:
+        with display.step("build and deploy the stack") as report:
             outputs = deploy(aws, report=report)
         redshift = DataApi(aws.client("redshift-data"), aws.redshift_connection)
         mailbox = Mailbox(aws.client("sns"), aws.client("sqs"), outputs["NotificationTopicArn"], "support")

@@ -105,10 +105,10 @@ class RowProgress:
 class _LiveBar:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = progress.add_task("starting", total=None)
+        self._task = progress.add_task("starting", total=None, visible=False)
 
     def show(self, done: int, total: int, text: str) -> None:
-        self._progress.update(self._task, completed=done, total=total, description=text)
+        self._progress.update(self._task, completed=done, total=total, description=text, visible=True)
 
 
 class _PlainBar:

@@ -50,7 +50,7 @@ def show(
     Raises `DemoFailedError` if anything isn't as it should be.
     """
     display.heading("A Redshift table loaded into DynamoDB")
-    with display.step(f"{rows:,} reviews copied into Redshift"), tempfile.TemporaryDirectory() as directory:
+    with display.step(f"copy {rows:,} reviews into Redshift"), tempfile.TemporaryDirectory() as directory:
         reviews.load_reviews(
             rows,
             s3=aws.client("s3"),
@@ -62,7 +62,7 @@ def show(
     execution = _run(aws, outputs, {}, display)
     expect(execution.status == "SUCCEEDED", f"it ended {execution.status}: {execution.error}: {execution.cause}")
     display.line(json.dumps(execution.output))
-    with display.step("source and target read and compared"):
+    with display.step("read source and target"):
         source = comparison.source_rows(redshift, reviews.TABLE, KEY)
         dynamodb: DynamoDBClient = aws.client("dynamodb")
         target = comparison.target_items(dynamodb, outputs["TargetTableName"], KEY, list(source))

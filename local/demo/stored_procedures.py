@@ -84,14 +84,17 @@ class _Progress:
         self._meta_table = meta_table
         self._execution_arn = execution_arn
         self._display = display
+        self._entered = False
         self._status_shown = ""
 
     def look(self) -> None:
         """Show what has happened since the last look."""
         for state in self._history.look():
-            if self._status_shown:
+            if self._entered:
+                # What the statement did stands before the state that its end led to.
                 self._look_at_statement()
             self._display.line(f"→ {state}")
+            self._entered = True
         self._look_at_statement()
 
     def _look_at_statement(self) -> None:

@@ -1,0 +1,93 @@
+"""`make demo` as its user sees it, and that its proof of equality can fail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.demo import comparison
+from local.stack import PROJECT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from local.data_api import DataApi
+    from local.stack import LocalAws
+
+DEMO_SECONDS = 300
+
+
+def run_demo(temporary: Path, rows: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local.demo"],
+        cwd=PROJECT,
+        env=os.environ | {"TMPDIR": str(temporary), "ROWS": rows},
+        capture_output=True,
+        text=True,
+        timeout=DEMO_SECONDS,
+        check=False,
+    )
+
+
+def test_the_demo_shows_both_pipelines_and_leaves_nothing(tmp_path: Path) -> None:
+    demo = run_demo(tmp_path, "300")
+
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    in_order = [
+        "✓ build and deploy the stack",
+        "→ Run Stored Procedure",
+        "✓ execution SUCCEEDED",
+        "✓ public.etl_events holds",
+        "✓ execution FAILED",
+        "procedure public.sp_missing",
+        "Mail to support: local-RedshiftDataApiSPProces failed",
+        "✓ copy 300 reviews into Redshift",
+        "→ Load Pieces",
+        "300 of 300 rows",
+        "✓ execution SUCCEEDED",
+        "✓ all 300 items have the keys and values of the 300 rows",
+        "TooManyRejects: 3 of",
+        "key_missing",
+        "Mail to support: local-RedshiftToDynamoProces failed",
+        "All as it should be",
+    ]
+    shown = iter(demo.stdout.splitlines())
+    missing = [expected for expected in in_order if not any(expected in line for line in shown)]
+    assert missing == [], demo.stdout
+    assert demo.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rows", ["many", "0", "-5"])
+def test_a_number_of_rows_that_is_none_ends_the_demo_at_once(tmp_path: Path, rows: str) -> None:
+    demo = run_demo(tmp_path, rows)
+
+    assert demo.returncode == 1
+    assert f"ROWS is '{rows}', not a number of rows" in demo.stdout
+
+
+def test_the_comparison_finds_what_is_missing_and_what_differs(aws: LocalAws, redshift: DataApi) -> None:
+    redshift.query("CREATE TABLE public.compared (name VARCHAR(10), score INTEGER, note VARCHAR(10))")
+    redshift.query("INSERT INTO public.compared VALUES ('a', 1, NULL), ('b', 2, ''), ('c', 3, 'x'), ('d', 4, 'y')")
+    dynamodb: DynamoDBClient = aws.client("dynamodb")
+    dynamodb.create_table(
+        TableName="compared",
+        AttributeDefinitions=[{"AttributeName": "name", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "name", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for name, score, note in [("a", "1", None), ("b", "2", ""), ("d", "5", "y")]:
+        item = {"name": {"S": name}, "score": {"N": score}}
+        dynamodb.put_item(TableName="compared", Item=item if note is None else {**item, "note": {"S": note}})
+
+    source = comparison.source_rows(redshift, "public.compared", "name")
+    target = comparison.target_items(dynamodb, "compared", "name", list(source))
+
+    assert comparison.difference(source, target) == "1 missing from the target: c; 1 with other values: d"
+    assert comparison.item_count(dynamodb, "compared") == 3
