@@ -5,6 +5,7 @@ The tokenizer knows what hides a semicolon or a parenthesis: comments, strings w
 """
 
 from sqlglot import Token, TokenError, TokenType, tokenize
+from sqlglot.dialects import Redshift
 
 from statements.errors import InvalidInput
 from statements.identifiers import parse_identifier
@@ -46,10 +47,15 @@ def single_select(text: str) -> str:
     _check_one_expression(tokens, "query")
     first = next((token for token in tokens if token.token_type is not TokenType.L_PAREN), tokens[0])
     if first.token_type not in {TokenType.SELECT, TokenType.WITH}:
-        raise InvalidQuery(
-            f"query begins with {first.text[:_SHOWN_CHARACTERS]!r}: UNLOAD takes one SELECT, or WITH and a SELECT."
-        )
+        raise InvalidQuery(f"query begins with {_described(first)}: UNLOAD takes one SELECT, or WITH and a SELECT.")
     return text
+
+
+def _described(token: Token) -> str:
+    """Keywords and names as they are; of anything else, which may be a value, only the kind."""
+    if token.token_type in {TokenType.VAR, TokenType.IDENTIFIER} or token.text.upper() in Redshift.Tokenizer.KEYWORDS:
+        return repr(token.text[:_SHOWN_CHARACTERS])
+    return f"a token of the kind {token.token_type.name}"
 
 
 def _condition(text: str) -> str:
