@@ -10,3 +10,11 @@ class PipelineError(Exception):
 
 class TransientError(PipelineError):
     """A failure that the same attempt, made again later, may not meet."""
+
+
+class AwsUnavailable(TransientError):
+    """An AWS service throttled, failed on its own side or could not be reached, through the SDK's own retries."""
+
+
+class AwsRefused(PipelineError):
+    """An AWS service refused a call: no permission, no such resource, a bad request. It would do so again."""

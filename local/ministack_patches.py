@@ -48,7 +48,6 @@ def apply() -> None:
     _fail_a_callback_task_whose_lambda_raises()
     _give_each_attempt_its_own_task_token()
     _follow_the_path_fields_of_a_map()
-    _know_the_redrive_count()
 
 
 def _around(module: Any, name: str) -> Callable[[Callable[..., Any]], None]:
@@ -206,15 +205,3 @@ def _follow_the_path_fields_of_a_map() -> None:
             if f"{field}Path" in state
         }
         return original({**state, **resolved}, raw_input, effective, *rest)
-
-
-def _know_the_redrive_count() -> None:
-    """Give the context object its `$$.Execution.RedriveCount`.
-
-    Gap: it is missing, and a path that leads nowhere is null instead of an error.
-    Mend: it is 0, for MiniStack has no RedriveExecution.
-    """
-
-    @_around(stepfunctions, "_resolve_ctx_path")
-    def resolve(original: Callable[..., Any], path: str, context: Any) -> Any:
-        return original(path, {**context, "Execution": {**context["Execution"], "RedriveCount": 0}})

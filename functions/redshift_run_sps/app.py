@@ -7,11 +7,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from statements.data_api import RedshiftTarget
 from statements.inputs import parse_input
 from statements.names import CallbackTask
 from statements.procedure_call import ProcedureRequest, procedure_call
+from statements.reporting import record_submission
 from statements.settings import StatementSettings, required
-from telemetry import logger, metrics, record_submission, tracer
+from telemetry import logger, metrics, tracer
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Settings:
     """This function's environment."""
 
     statements: StatementSettings
+    target: RedshiftTarget
     allowed_procedures: tuple[str, ...]
 
 
@@ -26,6 +29,7 @@ class Settings:
 def _settings() -> Settings:
     return Settings(
         statements=StatementSettings.from_environment(os.environ),
+        target=RedshiftTarget.from_environment(os.environ),
         allowed_procedures=tuple(required(os.environ, "ALLOWED_PROCEDURES").split(",")),
     )
 
@@ -38,7 +42,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     settings = _settings()
     task = CallbackTask.from_event(event)
     logger.append_keys(execution_arn=task.execution_arn)
-    failure = settings.statements.submitter().submit(
+    failure = settings.statements.submitter(settings.target).submit(
         task,
         lambda: procedure_call(parse_input(ProcedureRequest, event["execution"]["Input"]), settings.allowed_procedures),
     )

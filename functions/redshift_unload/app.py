@@ -8,12 +8,14 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
-from statements.data_api import Statement
+from dynamo_load.target import Target
+from statements.data_api import RedshiftTarget, Statement
 from statements.inputs import parse_input
 from statements.names import CallbackTask, StatementKind, statement_name
+from statements.reporting import record_submission
 from statements.settings import StatementSettings, required
-from telemetry import logger, metrics, record_submission, tracer
-from unload.destination import Target, bucket_uses_kms, check_target
+from telemetry import logger, metrics, tracer
+from unload.destination import bucket_uses_kms, check_target
 from unload.locations import unload_prefix
 from unload.query import requested_query
 from unload.request import LoadRequest
@@ -25,6 +27,7 @@ class Settings:
     """This function's environment; `query` is what an input without one unloads, and may be empty."""
 
     statements: StatementSettings
+    redshift: RedshiftTarget
     bucket: str
     target: Target
     options: UnloadOptions
@@ -35,6 +38,7 @@ class Settings:
 def _settings() -> Settings:
     return Settings(
         statements=StatementSettings.from_environment(os.environ),
+        redshift=RedshiftTarget.from_environment(os.environ),
         bucket=required(os.environ, "DATA_BUCKET"),
         target=Target.from_environment(os.environ),
         options=UnloadOptions.from_environment(os.environ),
@@ -50,7 +54,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     settings = _settings()
     task = CallbackTask.from_event(event)
     logger.append_keys(execution_arn=task.execution_arn)
-    failure = settings.statements.submitter().submit(task, lambda: _unload(event["execution"]["Input"], task, settings))
+    failure = settings.statements.submitter(settings.redshift).submit(
+        task, lambda: _unload(event["execution"]["Input"], task, settings)
+    )
     record_submission(failure)
 
 

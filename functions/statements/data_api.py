@@ -76,22 +76,21 @@ class RedshiftTarget:
 
 
 class RedshiftDataApi:
-    """Submits and describes statements on one target.
+    """Submits and describes statements.
 
     Only the IAM role that submitted a statement may describe it, so submitter and callback share a role.
     """
 
-    def __init__(self, client: "RedshiftDataAPIServiceClient", target: RedshiftTarget) -> None:
+    def __init__(self, client: "RedshiftDataAPIServiceClient") -> None:
         self._client = client
-        self._target = target
 
-    def execute(self, statement: Statement, name: str) -> str:
+    def execute(self, statement: Statement, name: str, target: RedshiftTarget) -> str:
         """Submit a statement under a name and return its id; the same name runs once in 8 hours.
 
         Raises RedshiftBusy, RedshiftUnavailable, StatementRefused.
         """
         arguments: dict[str, Any] = {
-            **self._target.arguments,
+            **target.arguments,
             "Sql": statement.sql,
             "StatementName": name,
             "ClientToken": client_token(name),

@@ -31,6 +31,10 @@ class StatementRefused(PipelineError):
     """The Data API refused the call itself: bad parameters, no such cluster, no permission. Nothing ran."""
 
 
+class OutcomeNotVisible(PipelineError):
+    """Redshift announced the end of a statement that the Data API still calls running; the event must come again."""
+
+
 class StatementFailed(PipelineError):
     """Redshift ran the statement and it failed; the message is Redshift's own."""
 

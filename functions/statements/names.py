@@ -19,16 +19,12 @@ class StatementKind(StrEnum):
 
 @dataclass(frozen=True)
 class CallbackTask:
-    """A state of a state machine that waits for its task token.
-
-    `redrives` counts how often the execution was redriven: a redrive is a new attempt, a Retry is not.
-    """
+    """A state of a state machine that waits for its task token."""
 
     token: str
     execution_arn: str
     state_name: str
     entered_at: datetime
-    redrives: int
 
     @classmethod
     def from_event(cls, event: dict[str, Any]) -> "CallbackTask":
@@ -38,14 +34,12 @@ class CallbackTask:
             execution_arn=event["execution"]["Id"],
             state_name=event["state"]["Name"],
             entered_at=datetime.fromisoformat(event["state"]["EnteredTime"]),
-            # 0 where the execution was not redriven; emulators leave the field out.
-            redrives=event["execution"].get("RedriveCount", 0),
         )
 
 
 def statement_name(kind: StatementKind, task: CallbackTask) -> str:
     """`<prefix>|<epoch seconds of the state's entry>|<digest>`, at most 128 characters."""
-    attempt = "\n".join([task.execution_arn, task.state_name, task.entered_at.isoformat(), str(task.redrives)])
+    attempt = "\n".join([task.execution_arn, task.state_name, task.entered_at.isoformat()])
     digest = hashlib.sha256(attempt.encode()).hexdigest()[:32]
     return f"{kind.value}|{int(task.entered_at.timestamp())}|{digest}"
 

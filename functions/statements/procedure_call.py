@@ -1,6 +1,7 @@
 """From the payload of a stored-procedure execution to one CALL statement with bound arguments."""
 
 import math
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ from statements.names import StatementKind
 
 MAX_TEXT_BYTES = 65_535  # VARCHAR's maximum, in bytes ("Character types" in the Redshift database guide)
 MAX_CALL_BYTES = 100_000  # the Data API's older, lower limit for one query string; newer pages say 200 KB
+
+_PATTERN_PART = re.compile(r'(?:"(?:[^"]|"")*"|[^."])+')
 
 Scalar = str | int | float | bool | None
 
@@ -95,9 +98,17 @@ def _text(value: str | float | bool) -> str:
 
 
 def _check_allowed(procedure: Identifier, allowed: Sequence[str]) -> None:
-    name = str(procedure)
-    if not any(fnmatchcase(name, pattern) for pattern in allowed):
+    if not any(_matches(procedure, pattern) for pattern in allowed):
         raise ProcedureNotAllowed(
-            f"{name} matches none of the procedures that may be called ({', '.join(allowed)}): "
+            f"{procedure} matches none of the procedures that may be called ({', '.join(allowed)}): "
             "call one of these, with its schema, or widen the stack's AllowedProcedures parameter."
         )
+
+
+def _matches(procedure: Identifier, pattern: str) -> bool:
+    """Whether a pattern has as many parts as the name and each matches; `*` alone matches every name."""
+    if pattern == "*":
+        return True
+    names = [str(Identifier((part,))) for part in procedure.parts]
+    patterns = [part.replace("[", "[[]") for part in _PATTERN_PART.findall(pattern)]
+    return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))

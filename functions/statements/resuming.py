@@ -4,6 +4,7 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from aws_errors import named_failures
 from errors import PipelineError
 from statements.errors import StatementAborted, StatementFailed, StatementRefused
 from statements.names import StatementKind
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # SendTaskSuccess and SendTaskFailure in the Step Functions API reference; boto3 does not check these.
 _MAX_OUTPUT_BYTES = 262_144
+_MAX_RESULT_BYTES = _MAX_OUTPUT_BYTES - 4096  # leaves room for the rest of the output
 _MAX_CAUSE_CHARACTERS = 32_768
 
 
@@ -47,7 +49,7 @@ class TaskResumer:
     def resume(self, name: str, statement_id: str) -> Resumption:
         """Resume the task that waits for this statement, if it has ended and the task has not been told yet.
 
-        Raises RedshiftBusy or RedshiftUnavailable when the outcome can't be read now.
+        Raises RedshiftBusy, RedshiftUnavailable or AwsUnavailable when the outcome can't be read or told now.
         """
         row = self._tokens.find(name)
         if row is None or (row.statement_id or statement_id) != statement_id:
@@ -70,10 +72,11 @@ class TaskResumer:
     def fail(self, token: str, error: PipelineError) -> Resumption:
         """Fail the task that holds a token, with the error's class name and its message."""
         cause = str(error)[:_MAX_CAUSE_CHARACTERS]
-        try:
-            self._steps.send_task_failure(taskToken=token, error=type(error).__name__, cause=cause)
-        except self._spent_token:
-            return Resumption.LATE
+        with named_failures():
+            try:
+                self._steps.send_task_failure(taskToken=token, error=type(error).__name__, cause=cause)
+            except self._spent_token:
+                return Resumption.LATE
         return Resumption.FAILED
 
     def _tell(self, row: "TokenRow", state: "StatementState") -> Resumption:
@@ -87,10 +90,11 @@ class TaskResumer:
                 return self.fail(row.token, StatementFailed(f"{state.error} (statement {state.statement_id})"))
 
     def _succeed(self, token: str, output: str) -> Resumption:
-        try:
-            self._steps.send_task_success(taskToken=token, output=output)
-        except self._spent_token:
-            return Resumption.LATE
+        with named_failures():
+            try:
+                self._steps.send_task_success(taskToken=token, output=output)
+            except self._spent_token:
+                return Resumption.LATE
         return Resumption.SUCCEEDED
 
     def _output(self, row: "TokenRow", state: "StatementState") -> str:
@@ -101,11 +105,19 @@ class TaskResumer:
             "duration_seconds": state.duration_seconds,
         }
         if row.kind is StatementKind.STORED_PROCEDURE and state.has_result_set:
-            output["result"] = self._data_api.first_row(state.statement_id)
-        text = json.dumps(output, ensure_ascii=False)
-        if (size := len(text.encode())) > _MAX_OUTPUT_BYTES:
-            # The procedure has done its work: its row is left to be read from Redshift, where it stays for 24 hours.
-            output["result"] = None
-            output["result_omitted"] = f"{size:,} bytes exceed the {_MAX_OUTPUT_BYTES:,} that a state may pass on"
-            text = json.dumps(output, ensure_ascii=False)
-        return text
+            output |= self._result(state.statement_id)
+        return json.dumps(output, ensure_ascii=False)
+
+    def _result(self, statement_id: str) -> dict[str, Any]:
+        """The row of OUT parameters, or why it is left out: the procedure has done its work in any case.
+
+        Redshift keeps the row for 24 hours to be read from there.
+        """
+        try:
+            row = self._data_api.first_row(statement_id)
+        except StatementRefused as error:
+            return {"result": None, "result_omitted": str(error)}
+        size = len(json.dumps(row, ensure_ascii=False).encode())
+        if size > _MAX_RESULT_BYTES:
+            return {"result": None, "result_omitted": f"{size:,} bytes are more than a state may pass on"}
+        return {"result": row}

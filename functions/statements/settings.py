@@ -23,31 +23,26 @@ def required(environment: Mapping[str, str], variable: str) -> str:
 
 @dataclass(frozen=True)
 class StatementSettings:
-    """Where tokens are kept, where statements run, and in which region (None: the stack's own)."""
+    """Where tokens are kept, and the region of the Data API (None: the stack's own)."""
 
     meta_table: str
-    target: RedshiftTarget
     region: str | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "StatementSettings":
-        """Read META_TABLE, REDSHIFT_REGION and the target's variables; raises MissingConfiguration."""
-        return cls(
-            meta_table=required(environment, "META_TABLE"),
-            target=RedshiftTarget.from_environment(environment),
-            region=environment.get("REDSHIFT_REGION") or None,
-        )
+        """Read META_TABLE and REDSHIFT_REGION; raises MissingConfiguration."""
+        return cls(required(environment, "META_TABLE"), environment.get("REDSHIFT_REGION") or None)
 
     def resumer(self) -> TaskResumer:
         """The one way to resume tasks."""
         return TaskResumer(client("stepfunctions"), self._data_api(), self._tokens())
 
-    def submitter(self) -> TaskSubmitter:
+    def submitter(self, target: RedshiftTarget) -> TaskSubmitter:
         """The one way to submit statements."""
-        return TaskSubmitter(self._data_api(), self._tokens(), self.resumer())
+        return TaskSubmitter(self._data_api(), target, self._tokens(), self.resumer())
 
     def _data_api(self) -> RedshiftDataApi:
-        return RedshiftDataApi(client("redshift-data", self.region), self.target)
+        return RedshiftDataApi(client("redshift-data", self.region))
 
     def _tokens(self) -> TokenStore:
         return TokenStore(client("dynamodb"), self.meta_table)

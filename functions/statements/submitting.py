@@ -8,7 +8,7 @@ from errors import PipelineError
 from statements.names import statement_name
 
 if TYPE_CHECKING:
-    from statements.data_api import RedshiftDataApi, Statement
+    from statements.data_api import RedshiftDataApi, RedshiftTarget, Statement
     from statements.names import CallbackTask
     from statements.resuming import TaskResumer
     from statements.token_store import TokenStore
@@ -19,6 +19,7 @@ class TaskSubmitter:
     """Submits statements on behalf of tasks that wait for a token."""
 
     data_api: "RedshiftDataApi"
+    target: "RedshiftTarget"
     tokens: "TokenStore"
     resumer: "TaskResumer"
 
@@ -40,7 +41,7 @@ class TaskSubmitter:
         row = self.tokens.save_token(name, statement.kind, task)
         statement_id = row.statement_id
         if statement_id is None:
-            statement_id = self.data_api.execute(statement, name)
+            statement_id = self.data_api.execute(statement, name, self.target)
             self.tokens.save_statement_id(name, statement_id)
         if row.attempts > 1:
             # The statement of the attempt before may have ended already: its event will not come again.

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aws_errors import named_failures
 from statements.names import CallbackTask, StatementKind
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ class TokenRow:
 
     name: str
     token: str
-    execution_arn: str
     kind: StatementKind
     attempts: int
     statement_id: str | None
@@ -37,7 +37,7 @@ class TokenRow:
 
 
 class TokenStore:
-    """The rows of DynamoDbTableMeta."""
+    """The rows of DynamoDbTableMeta. Each method raises AwsUnavailable and AwsRefused."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
@@ -50,30 +50,31 @@ class TokenStore:
         already (the same invocation run twice) stays used.
         """
         now = int(time.time())
-        answer = self._client.update_item(
-            TableName=self._table,
-            Key={"statementName": {"S": name}},
-            UpdateExpression="SET kind = :kind, executionArn = :execution, #state = :state, taskToken = :token, "
-            "#status = if_not_exists(#status, :submitting), createdAt = if_not_exists(createdAt, :now), "
-            "updatedAt = :now, expiresAt = :expires ADD attempts :one",
-            ExpressionAttributeNames={"#state": "state", "#status": "status"},
-            ExpressionAttributeValues={
-                ":kind": {"S": kind.name},
-                ":execution": {"S": task.execution_arn},
-                ":state": {"S": task.state_name},
-                ":token": {"S": task.token},
-                ":submitting": {"S": "SUBMITTING"},
-                ":now": {"N": str(now)},
-                ":expires": {"N": str(now + _KEPT_SECONDS)},
-                ":one": {"N": "1"},
-            },
-            ReturnValues="ALL_NEW",
-        )
+        with named_failures():
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key={"statementName": {"S": name}},
+                UpdateExpression="SET kind = :kind, executionArn = :execution, #state = :state, taskToken = :token, "
+                "#status = if_not_exists(#status, :submitting), createdAt = if_not_exists(createdAt, :now), "
+                "updatedAt = :now, expiresAt = :expires ADD attempts :one",
+                ExpressionAttributeNames={"#state": "state", "#status": "status"},
+                ExpressionAttributeValues={
+                    ":kind": {"S": kind.name},
+                    ":execution": {"S": task.execution_arn},
+                    ":state": {"S": task.state_name},
+                    ":token": {"S": task.token},
+                    ":submitting": {"S": "SUBMITTING"},
+                    ":now": {"N": str(now)},
+                    ":expires": {"N": str(now + _KEPT_SECONDS)},
+                    ":one": {"N": "1"},
+                },
+                ReturnValues="ALL_NEW",
+            )
         return _row(answer["Attributes"])
 
     def save_statement_id(self, name: str, statement_id: str) -> None:
         """Note the id under which Redshift runs the statement, unless its event has come first and noted it already."""
-        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+        with named_failures(), suppress(self._client.exceptions.ConditionalCheckFailedException):
             self._client.update_item(
                 TableName=self._table,
                 Key={"statementName": {"S": name}},
@@ -89,31 +90,34 @@ class TokenStore:
 
     def find(self, name: str) -> TokenRow | None:
         """The row of a statement name, or None if this stack never submitted it (or long ago)."""
-        answer = self._client.get_item(TableName=self._table, Key={"statementName": {"S": name}}, ConsistentRead=True)
+        with named_failures():
+            answer = self._client.get_item(
+                TableName=self._table, Key={"statementName": {"S": name}}, ConsistentRead=True
+            )
         return _row(answer["Item"]) if "Item" in answer else None
 
     def mark_resumed(self, row: TokenRow, statement_id: str, status: str) -> None:
         """Note how the statement ended and that the holder of this row's token has been told."""
-        self._client.update_item(
-            TableName=self._table,
-            Key={"statementName": {"S": row.name}},
-            UpdateExpression="SET statementId = :id, #status = :status, resumedToken = :token, "
-            "endedAt = :now, updatedAt = :now",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={
-                ":id": {"S": statement_id},
-                ":status": {"S": status},
-                ":token": {"S": row.token},
-                ":now": {"N": str(int(time.time()))},
-            },
-        )
+        with named_failures():
+            self._client.update_item(
+                TableName=self._table,
+                Key={"statementName": {"S": row.name}},
+                UpdateExpression="SET statementId = :id, #status = :status, resumedToken = :token, "
+                "endedAt = :now, updatedAt = :now",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":id": {"S": statement_id},
+                    ":status": {"S": status},
+                    ":token": {"S": row.token},
+                    ":now": {"N": str(int(time.time()))},
+                },
+            )
 
 
 def _row(item: "dict[str, AttributeValueTypeDef]") -> TokenRow:
     return TokenRow(
         name=item["statementName"]["S"],
         token=item["taskToken"]["S"],
-        execution_arn=item["executionArn"]["S"],
         kind=StatementKind[item["kind"]["S"]],
         attempts=int(item["attempts"]["N"]),
         statement_id=item["statementId"]["S"] if "statementId" in item else None,

@@ -7,8 +7,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from statements.errors import OutcomeNotVisible
+from statements.reporting import record_resumption
+from statements.resuming import Resumption
 from statements.settings import StatementSettings
-from telemetry import logger, metrics, record_resumption, tracer
+from telemetry import logger, metrics, tracer
 
 
 @cache
@@ -20,9 +23,16 @@ def _settings() -> StatementSettings:
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
-    """Handle a "Redshift Data Statement Status Change" event; duplicate, late and foreign ones change nothing."""
+    """Handle a "Redshift Data Statement Status Change" event; duplicate, late and foreign ones change nothing.
+
+    Raises OutcomeNotVisible, so that Lambda delivers the event again, if the statement is not seen to have ended yet.
+    """
     name, statement_id = event["detail"]["statementName"], event["detail"]["statementId"]
     logger.append_keys(statement_name=name, statement_id=statement_id)
     resumption = _settings().resumer().resume(name, statement_id)
     waited = datetime.now(UTC) - datetime.fromisoformat(event["time"])
     record_resumption(resumption, waited.total_seconds())
+    if resumption is Resumption.NOT_ENDED:
+        raise OutcomeNotVisible(
+            f"statement {statement_id} has been reported as ended, but is still described as running."
+        )

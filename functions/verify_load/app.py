@@ -7,9 +7,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
+from dynamo_load.reporting import record_load
 from dynamo_load.verifying import verify_load
 from statements.settings import required
-from telemetry import logger, metrics, record_load, tracer
+from telemetry import logger, metrics, tracer
 
 
 @logger.inject_lambda_context(clear_state=True)

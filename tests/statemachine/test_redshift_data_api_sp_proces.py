@@ -8,6 +8,8 @@ from tests.statemachine.interpreter import Machine, returns, throws
 
 PAYLOAD = {"spname": "public.sp_etl_log_etl_event", "event_message": "ETL Load Process started"}
 RUN = "Run Stored Procedure"
+NOTIFY = "Notify Support"
+NOTIFY_BRIEFLY = "Notify Support Without Input"
 RESULT = {"statement_id": "1", "statement_name": "redshift-storedproc-event-|1|a", "rows": 0, "duration_seconds": 0.1}
 
 
@@ -44,8 +46,9 @@ def test_the_function_gets_the_context_that_its_statement_name_is_computed_from(
         ("Lambda.ServiceException", 6),
         ("Lambda.AWSLambdaException", 6),
         ("Lambda.SdkClientException", 6),
-        ("Lambda.TooManyRequestsException", 6),
         ("Sandbox.Timedout", 6),
+        ("Lambda.TooManyRequestsException", 60),
+        ("AwsUnavailable", 8),
         ("RedshiftBusy", 8),
         ("RedshiftUnavailable", 8),
     ],
@@ -81,16 +84,35 @@ def test_an_input_that_is_no_object_is_mailed_too(machine: Machine, payload: obj
     assert len(machine.mails()) == 1
 
 
-def test_the_execution_fails_with_its_own_error_when_the_mail_cannot_be_sent(machine: Machine) -> None:
-    run = machine.run(PAYLOAD, {RUN: [throws("StatementFailed")], "Notify Support": [throws("SNS.NotFoundException")]})
+def test_a_payload_that_cannot_be_mailed_costs_the_payload_and_not_the_mail(machine: Machine) -> None:
+    run = machine.run(PAYLOAD, {RUN: [throws("StatementFailed")], NOTIFY: [throws("SNS.InvalidParameterException")]})
     assert (run.status, run.error, run.cause) == ("FAILED", "StatementFailed", "because")
-    assert run.states == [RUN, "Notify Support", "Stored Procedure Failed"]
+    (mail,) = machine.mails()
+    assert "Error: StatementFailed" in mail["Message"]
+    assert run.execution["executionArn"] in mail["Message"]
+    assert "event_message" not in mail["Message"]
+
+
+def test_the_execution_fails_with_its_own_error_when_no_mail_can_be_sent(machine: Machine) -> None:
+    failures = {state: [throws("SNS.NotFoundException")] for state in (NOTIFY, NOTIFY_BRIEFLY)}
+    run = machine.run(PAYLOAD, {RUN: [throws("StatementFailed")], **failures})
+    assert (run.status, run.error, run.cause) == ("FAILED", "StatementFailed", "because")
+    assert run.states == [RUN, NOTIFY, NOTIFY_BRIEFLY, "Stored Procedure Failed"]
+
+
+def test_an_input_too_large_for_the_task_is_mailed_too(machine: Machine) -> None:
+    run = machine.run(PAYLOAD, {RUN: [throws("States.DataLimitExceeded")]})
+    assert run.states[:2] == [RUN, NOTIFY]
+    assert len(machine.mails()) == 1
 
 
 @pytest.mark.parametrize("error", ["SNS.InternalErrorException", "SNS.ThrottledException", "SNS.SdkClientException"])
-def test_sending_the_mail_is_tried_again(machine: Machine, error: str) -> None:
-    run = machine.run(PAYLOAD, {RUN: [throws("StatementFailed")], "Notify Support": [throws(error), returns({})]})
-    assert (run.status, run.error, run.attempts["Notify Support"]) == ("FAILED", "StatementFailed", 2)
+def test_sending_a_mail_is_tried_again(machine: Machine, error: str) -> None:
+    run = machine.run(PAYLOAD, {RUN: [throws("StatementFailed")], NOTIFY: [throws(error), returns({})]})
+    assert (run.status, run.error, run.attempts[NOTIFY]) == ("FAILED", "StatementFailed", 2)
+    failures = {NOTIFY: [throws("SNS.NotFoundException")], NOTIFY_BRIEFLY: [throws(error), returns({})]}
+    run = machine.run(PAYLOAD, {RUN: [throws("StatementFailed")], **failures})
+    assert (run.status, run.error, run.attempts[NOTIFY_BRIEFLY]) == ("FAILED", "StatementFailed", 2)
 
 
 def test_retries_wait_a_random_time_within_their_bounds(machine: Machine) -> None:

@@ -159,23 +159,6 @@ def test_a_distributed_map_follows_its_path_fields(plain: Emulator, mended: Emul
     assert outcome_of(mended) == ("SUCCEEDED", 7)
 
 
-def test_the_redrive_count_is_known(plain: Emulator, mended: Emulator) -> None:
-    states = {
-        "Look": {
-            "Type": "Pass",
-            "Parameters": {"redrives.$": "$$.Execution.RedriveCount", "execution.$": "$$.Execution"},
-            "End": True,
-        }
-    }
-
-    def redrives_of(emulator: Emulator) -> tuple[Any, Any]:
-        output = json.loads(emulator.execute("redrives", states)["output"])
-        return output["redrives"], output["execution"].get("RedriveCount")
-
-    assert redrives_of(plain) == (None, None)
-    assert redrives_of(mended) == (0, 0)
-
-
 def test_workers_share_one_unpacked_copy_of_a_layer(plain: Emulator, mended: Emulator) -> None:
     source = """
 import layered

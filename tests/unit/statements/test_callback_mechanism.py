@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.exceptions import ConnectTimeoutError
 
 import aws_clients
-from statements.errors import MissingConfiguration, RedshiftBusy
+from statements.errors import MissingConfiguration, OutcomeNotVisible, RedshiftBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +21,10 @@ ERROR = 'ERROR: relation "nowhere" does not exist'
 
 
 def _fail_calls(operation: str, status: int, code: str) -> Callable[[], None]:
-    """Let a Data API call end with an error, after the SDK's own retries, until the returned function is called."""
-    answer = AWSResponse("https://redshift-data", status, HTTPHeaders(), None)
+    """Let a call end with an error, after the SDK's own retries, until the returned function is called."""
+    answer = AWSResponse("https://aws", status, HTTPHeaders(), None)
     parsed = {"Error": {"Code": code, "Message": "not now"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return _on(f"before-call.redshift-data.{operation}", lambda **_: (answer, parsed))
+    return _on(f"before-call.{operation}", lambda **_: (answer, parsed))
 
 
 def _on(event: str, handler: Callable[..., Any]) -> Callable[[], None]:
@@ -139,12 +138,16 @@ def test_an_event_of_a_statement_that_is_not_ours_changes_nothing_and_is_counted
     assert pipeline.is_waiting(event["execution"]["Id"])
 
 
-def test_an_event_that_claims_an_end_is_not_believed_while_the_statement_runs(pipeline: Pipeline) -> None:
+def test_an_event_whose_end_is_not_visible_yet_is_left_to_its_next_delivery(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
-    pipeline.call_back(state="FINISHED")
+    with pytest.raises(OutcomeNotVisible):
+        pipeline.call_back(state="FINISHED")
     assert pipeline.is_waiting(event["execution"]["Id"])
     assert pipeline.row()["status"] == "SUBMITTED"
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
 
 
 def test_an_event_that_comes_before_the_submit_call_returns_resumes_the_task(pipeline: Pipeline) -> None:
@@ -175,27 +178,38 @@ def test_the_same_invocation_twice_runs_the_procedure_once(pipeline: Pipeline) -
     assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
 
 
-def test_a_crash_after_the_call_submits_under_the_same_client_token_again(pipeline: Pipeline) -> None:
+def test_a_statement_whose_id_could_not_be_noted_is_submitted_under_the_same_client_token(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
+    throttled: list[Callable[[], None]] = []
 
-    crashes: list[Callable[[], None]] = []
+    def throttle_from_here(**_: Any) -> None:
+        throttled.append(_fail_calls("dynamodb.UpdateItem", 400, "ProvisionedThroughputExceededException"))
 
-    def crash(**_: Any) -> None:
-        raise ConnectTimeoutError(endpoint_url="dynamodb")
-
-    def crash_from_here(**_: Any) -> None:
-        crashes.append(_on("before-call.dynamodb.UpdateItem", crash))
-
-    mend = _on("after-call.redshift-data.ExecuteStatement", crash_from_here)
-    with pytest.raises(ConnectTimeoutError):
-        pipeline.submit(event)
-    for remove in [mend, *crashes]:
-        remove()
+    mend = _on("after-call.redshift-data.ExecuteStatement", throttle_from_here)
     pipeline.submit(event)
+    for remove in [mend, *throttled]:
+        remove()
+    # A name that the state machine retries.
+    assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", "AwsUnavailable")
+    retried, _ = _retried(pipeline, event)
+    pipeline.submit(retried)
     first, second = pipeline.calls
     # Redshift runs a client token once in eight hours.
     assert first == second
     assert len(first["ClientToken"]) == 64
+
+
+def test_a_result_row_that_cannot_be_read_does_not_fail_a_procedure_that_finished(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    _on("after-call.redshift-data.DescribeStatement", lambda parsed, **_: parsed.update(HasResultSet=True))
+    _fail_calls("redshift-data.GetStatementResult", 400, "ValidationException")
+    pipeline.call_back()
+    status, output = pipeline.outcome(event["execution"]["Id"])
+    assert status == "SUCCEEDED"
+    assert output["result"] is None
+    assert "ValidationException" in output["result_omitted"]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +225,7 @@ def test_a_retried_task_submits_the_same_statement_and_its_new_token_is_resumed(
     pipeline: Pipeline, status: int, code: str
 ) -> None:
     event = pipeline.start_task(PAYLOAD)
-    mend = _fail_calls("ExecuteStatement", status, code)
+    mend = _fail_calls("redshift-data.ExecuteStatement", status, code)
     pipeline.submit(event)
     mend()
     retried, waiting = _retried(pipeline, event)
@@ -258,7 +272,7 @@ def test_a_retried_task_is_told_the_outcome_that_its_first_token_was_told(pipeli
 
 def test_a_call_that_the_data_api_refuses_fails_the_task_with_its_message(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
-    _fail_calls("ExecuteStatement", 400, "ValidationException")
+    _fail_calls("redshift-data.ExecuteStatement", 400, "ValidationException")
     pipeline.submit(event)
     assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", "StatementRefused")
     (cause,) = pipeline.causes
@@ -270,7 +284,7 @@ def test_an_outcome_that_cannot_be_read_now_is_left_to_the_events_next_delivery(
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
     pipeline.end_statement()
-    mend = _fail_calls("DescribeStatement", 400, "ThrottlingException")
+    mend = _fail_calls("redshift-data.DescribeStatement", 400, "ThrottlingException")
     with pytest.raises(RedshiftBusy):
         pipeline.call_back()
     assert pipeline.is_waiting(event["execution"]["Id"])
@@ -287,13 +301,16 @@ def test_two_executions_never_share_a_statement(pipeline: Pipeline) -> None:
     assert monday["ClientToken"] != tuesday["ClientToken"]
 
 
-def test_a_redriven_execution_runs_its_statement_anew(pipeline: Pipeline) -> None:
+def test_an_aborted_execution_that_is_redriven_finds_its_statement_again(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
-    event["execution"]["RedriveCount"] = 1
-    pipeline.submit(event)
-    first, redriven = pipeline.calls
-    assert first["StatementName"] != redriven["StatementName"]
+    redriven, waiting = _retried(pipeline, event)
+    redriven["execution"]["RedriveCount"] = 1
+    pipeline.submit(redriven)
+    assert len(pipeline.statements) == 1
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
 
 
 def test_neither_logs_nor_metrics_tell_the_token_or_the_message(

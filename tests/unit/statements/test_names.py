@@ -13,7 +13,6 @@ tasks = st.builds(
     execution_arn=st.text(max_size=200),
     state_name=st.text(max_size=80),
     entered_at=st.datetimes(min_value=datetime(2020, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 (hypothesis wants it naive)
-    redrives=st.integers(0, 1000),
 )
 
 
@@ -21,17 +20,16 @@ tasks = st.builds(
 def test_a_retried_attempt_computes_the_same_name_with_another_token(
     task: CallbackTask, token: str, kind: StatementKind
 ) -> None:
-    retried = CallbackTask(token, task.execution_arn, task.state_name, task.entered_at, task.redrives)
+    retried = CallbackTask(token, task.execution_arn, task.state_name, task.entered_at)
     assert statement_name(kind, task) == statement_name(kind, retried)
 
 
 @given(tasks, tasks)
 def test_attempts_that_differ_have_names_and_client_tokens_that_differ(one: CallbackTask, other: CallbackTask) -> None:
-    same = (one.execution_arn, one.state_name, one.entered_at, one.redrives) == (
+    same = (one.execution_arn, one.state_name, one.entered_at) == (
         other.execution_arn,
         other.state_name,
         other.entered_at,
-        other.redrives,
     )
     names = {statement_name(StatementKind.UNLOAD, task) for task in (one, other)}
     assert len(names) == (1 if same else 2)

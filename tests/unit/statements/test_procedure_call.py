@@ -89,6 +89,9 @@ def test_a_refusal_does_not_repeat_the_message() -> None:
         ("etl.x", ["public.*", "etl.x"]),
         ('public."Mixed Case"', ['public."Mixed *"']),
         ("anything", ["*"]),
+        ("any.thing.at_all", ["*"]),
+        ("dev.public.sp_a", ["*.public.sp_*"]),
+        ('public."a.b"', ['public."a.*"']),
     ],
 )
 def test_a_procedure_that_a_pattern_names_may_be_called(spname: str, allowed: list[str]) -> None:
@@ -103,10 +106,13 @@ def test_a_procedure_that_a_pattern_names_may_be_called(spname: str, allowed: li
         ('"public.sp_a"', ["public.sp_*"]),
         ('public."SP_A"', ["public.sp_*"]),
         ("dev.public.sp_a", ["public.sp_*"]),
+        ("public.sp_x.drop_all", ["public.sp_*"]),
+        ("public.sp_b", ["public.sp_[a]"]),
+        ("public.sp_a", ["public.sp_[a]"]),
     ],
 )
 def test_any_other_procedure_is_refused_by_name_and_with_the_patterns(spname: str, allowed: list[str]) -> None:
-    with pytest.raises(ProcedureNotAllowed, match=r"public\.sp_\*.*AllowedProcedures"):
+    with pytest.raises(ProcedureNotAllowed, match=r"public\.sp_.*AllowedProcedures"):
         call({"spname": spname}, *allowed)
 
 
