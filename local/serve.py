@@ -9,13 +9,16 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from local import reviews
 from local.data_api import DataApi
+from local.demo.redshift_to_dynamo import copy_reviews
 from local.stack import PROJECT, STACK_NAME, LocalAws, LocalAwsError, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROCEDURE = PROJECT / "scripts" / "sp_etl_log_etl_event.sql"
+REVIEWS = 20_000
 PAYLOAD = {"spname": "public.sp_etl_log_etl_event", "event_message": "ETL Load Process started"}
 
 
@@ -27,7 +30,9 @@ def main() -> int:
     try:
         with LocalAws() as aws:
             outputs = deploy(aws, report=print)
+            print(f"{PROCEDURE.relative_to(PROJECT)}, and {REVIEWS:,} reviews for {reviews.TABLE}")
             DataApi(aws.client("redshift-data"), aws.redshift_connection).run_script(PROCEDURE)
+            copy_reviews(aws, REVIEWS)
             print(_instructions(aws, outputs), flush=True)
             stop.wait()
     except LocalAwsError as error:
@@ -40,7 +45,8 @@ def main() -> int:
 def _instructions(aws: LocalAws, outputs: Mapping[str, str]) -> str:
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in aws.environment.items())
     payload = shlex.quote(json.dumps(PAYLOAD))
-    machine = outputs["StoredProcedureStateMachineArn"]
+    procedures = outputs["StoredProcedureStateMachineArn"]
+    loads = outputs["RedshiftToDynamoStateMachineArn"]
     connection = " ".join(
         f"--{option} {shlex.quote(value)}"
         for option, value in zip(
@@ -54,16 +60,20 @@ The stack {STACK_NAME} runs on {aws.endpoint_url}. In another terminal:
 {exports}
 
 # Run a stored procedure, and see what came of it:
-aws stepfunctions start-execution --state-machine-arn {machine} \\
+aws stepfunctions start-execution --state-machine-arn {procedures} \\
   --input {payload}
-aws stepfunctions list-executions --state-machine-arn {machine}
+aws stepfunctions list-executions --state-machine-arn {procedures}
 aws redshift-data execute-statement {connection} \\
   --sql 'SELECT * FROM public.etl_events'
 aws redshift-data get-statement-result --id <its id>
 
-# Look around:
-aws cloudformation describe-stacks --stack-name {STACK_NAME} --query 'Stacks[0].Outputs' --output table
-aws dynamodb scan --table-name {outputs["MetaTableName"]}
+# Load {reviews.TABLE} into DynamoDB:
+aws stepfunctions start-execution --state-machine-arn {loads} --input '{{}}'
+aws dynamodb scan --table-name {outputs["LedgerTableName"]}
+aws dynamodb scan --table-name {outputs["TargetTableName"]} --max-items 3
+
+# Look around (boto3 follows the same variables):
+sam list stack-outputs --stack-name {STACK_NAME}
 sam logs --stack-name {STACK_NAME}
 
 Ctrl-C stops all of it."""  # noqa: S608

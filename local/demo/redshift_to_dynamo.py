@@ -50,15 +50,8 @@ def show(
     Raises `DemoFailedError` if anything isn't as it should be.
     """
     display.heading("A Redshift table loaded into DynamoDB")
-    with display.step(f"copy {rows:,} reviews into Redshift"), tempfile.TemporaryDirectory() as directory:
-        reviews.load_reviews(
-            rows,
-            s3=aws.client("s3"),
-            redshift_data=aws.client("redshift-data"),
-            connection=cast("reviews.Connection", aws.redshift_connection),
-            bucket=ARTIFACTS_BUCKET,
-            directory=Path(directory),
-        )
+    with display.step(f"copy {rows:,} reviews into Redshift"):
+        copy_reviews(aws, rows)
     execution = _run(aws, outputs, {}, display)
     expect(execution.status == "SUCCEEDED", f"it ended {execution.status}: {execution.error}: {execution.cause}")
     display.line(json.dumps(execution.output))
@@ -84,6 +77,19 @@ def show(
     display.panel(f"Mail to support: {mail.subject}", mail.text)
     for needed in (execution.error, execution.arn):
         expect(needed in mail.text, f"the mail should contain {needed!r}")
+
+
+def copy_reviews(aws: LocalAws, rows: int) -> None:
+    """Create the reviews table in the local Redshift and copy made-up reviews into it."""
+    with tempfile.TemporaryDirectory() as directory:
+        reviews.load_reviews(
+            rows,
+            s3=aws.client("s3"),
+            redshift_data=aws.client("redshift-data"),
+            connection=cast("reviews.Connection", aws.redshift_connection),
+            bucket=ARTIFACTS_BUCKET,
+            directory=Path(directory),
+        )
 
 
 def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], display: Display) -> Execution:
