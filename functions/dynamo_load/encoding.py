@@ -20,40 +20,18 @@ from dynamo_load.attributes import Attribute, attribute, plain_values
 from dynamo_load.errors import AmbiguousColumns, KeyTypeMismatch, MissingKeyColumn
 from dynamo_load.item_size import MAX_ITEM_BYTES, WRITE_UNIT_BYTES, EncodedColumn, item_bytes
 from dynamo_load.json_strings import text_and_offsets
+from dynamo_load.mapping import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, ItemMapping, KeyAttribute
 from dynamo_load.row_faults import RejectedRow, RowFaults
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["EncodedRows", "ItemEncoder", "ItemMapping", "KeyAttribute", "RejectedRow"]
 
-# DynamoDB Developer Guide, "Constraints in Amazon DynamoDB", partition keys and sort keys.
-_MAX_PARTITION_KEY_BYTES = 2048
-_MAX_SORT_KEY_BYTES = 1024
-
 _PUT_OPENING = '{"PutRequest":{"Item":{'
 _PUT_CLOSING = "}}},"
-
-
-@dataclass(frozen=True)
-class KeyAttribute:
-    """A key attribute of the target table, as DescribeTable names and types it."""
-
-    name: str
-    type: Literal["S", "N", "B"]
-
-
-@dataclass(frozen=True)
-class ItemMapping:
-    """What the target table asks of the rows beyond their own types.
-
-    A `ttl_attribute` that the rows don't have is no error: such items don't expire. `super_columns` hold JSON text.
-    """
-
-    partition_key: KeyAttribute
-    sort_key: KeyAttribute | None = None
-    ttl_attribute: str | None = None
-    super_columns: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -86,7 +64,7 @@ class ItemEncoder:
 
     def __init__(self, schema: pa.Schema, mapping: ItemMapping) -> None:
         _check_names(schema)
-        keys = [key for key in (mapping.partition_key, mapping.sort_key) if key]
+        keys = mapping.key
         # The keys come first: every item has them, so that each further attribute can bring its own comma.
         names = [key.name for key in keys]
         names += [field.name for field in schema if field.name not in names and not pa.types.is_null(field.type)]
@@ -101,7 +79,7 @@ class ItemEncoder:
             for name in names
         ]
         _check_key_types(keys, self._attributes, schema)
-        self._key_limits = [_MAX_PARTITION_KEY_BYTES, _MAX_SORT_KEY_BYTES][: len(keys)]
+        self._key_limits = [MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES][: len(keys)]
 
     def encode(self, rows: pa.RecordBatch) -> EncodedRows:
         """Encode one batch, whose schema must be the encoder's."""
@@ -131,7 +109,7 @@ def _check_names(schema: pa.Schema) -> None:
         )
 
 
-def _check_keys_present(keys: list[KeyAttribute], schema: pa.Schema) -> None:
+def _check_keys_present(keys: Sequence[KeyAttribute], schema: pa.Schema) -> None:
     for key in keys:
         if key.name not in schema.names:
             raise MissingKeyColumn(
@@ -140,7 +118,7 @@ def _check_keys_present(keys: list[KeyAttribute], schema: pa.Schema) -> None:
             )
 
 
-def _check_key_types(keys: list[KeyAttribute], attributes: list[Attribute], schema: pa.Schema) -> None:
+def _check_key_types(keys: Sequence[KeyAttribute], attributes: list[Attribute], schema: pa.Schema) -> None:
     for key, column in zip(keys, attributes, strict=False):
         if column.kind.data_type != key.type:
             raise KeyTypeMismatch(

@@ -14,11 +14,10 @@ from dynamo_load.ledger import PieceLedger
 from dynamo_load.loading import PieceLoader
 from dynamo_load.reading import Piece
 from dynamo_load.rejects import RejectedRows
+from dynamo_load.target import Target
 from dynamo_load.transport import BatchTransport
 from statements.settings import required
 from telemetry import logger, tracer
-from unload.destination import Target
-from unload.rows import item_mapping
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,6 @@ class Settings:
 
     ledger_table: str
     target: Target
-    ttl_attribute: str | None
     requests_in_flight: int
     hand_over_seconds: float
 
@@ -37,7 +35,6 @@ def _settings() -> Settings:
     return Settings(
         ledger_table=required(os.environ, "LEDGER_TABLE"),
         target=Target.from_environment(os.environ),
-        ttl_attribute=os.environ.get("TTL_ATTRIBUTE") or None,
         requests_in_flight=int(required(os.environ, "REQUESTS_IN_FLIGHT")),
         hand_over_seconds=float(required(os.environ, "HAND_OVER_SECONDS")),
     )
@@ -66,7 +63,7 @@ def _loader(plan: dict[str, Any], piece: Piece, settings: Settings, context: Lam
     return PieceLoader(
         s3=s3,
         bucket=plan["bucket"],
-        mapping=item_mapping(settings.target, settings.ttl_attribute, plan["super_columns"]),
+        mapping=settings.target.mapping.of_load(plan["super_columns"], ()),
         ledger=PieceLedger(dynamodb, settings.ledger_table, plan["load_id"], piece.name, piece.rows),
         rejects=RejectedRows(s3, plan["bucket"], plan["load_id"], piece.name),
         rejects_allowed=plan["rejects_allowed"],

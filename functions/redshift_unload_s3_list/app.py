@@ -8,26 +8,25 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
+from dynamo_load.target import Target
 from statements.inputs import parse_input
 from statements.settings import required
 from telemetry import logger, tracer
-from unload.destination import Target
 from unload.estimate import WritePrice, estimate
 from unload.listing import find_unloaded
 from unload.locations import unload_prefix
 from unload.plan import plan_load
 from unload.request import LoadLimits, LoadRequest
-from unload.rows import check_columns, item_mapping, sample
+from unload.rows import check_columns, sample
 from unload.storage import passing_failures_named
 
 
 @dataclass(frozen=True)
 class Settings:
-    """This function's environment; `ttl_attribute` None: items don't expire."""
+    """This function's environment."""
 
     bucket: str
     target: Target
-    ttl_attribute: str | None
     limits: LoadLimits
     price: WritePrice
 
@@ -37,7 +36,6 @@ def _settings() -> Settings:
     return Settings(
         bucket=required(os.environ, "DATA_BUCKET"),
         target=Target.from_environment(os.environ),
-        ttl_attribute=os.environ.get("TTL_ATTRIBUTE") or None,
         limits=LoadLimits.from_environment(os.environ),
         price=WritePrice.from_environment(os.environ),
     )
@@ -58,7 +56,7 @@ def _listed(request: LoadRequest, execution_arn: str, statement_name: str, setti
     s3, bucket, limits = client("s3"), settings.bucket, settings.limits.overridden_by(request)
     manifest = find_unloaded(s3, bucket, unload_prefix(execution_arn, statement_name))
     logger.info("unload listed", files=len(manifest.files), rows=manifest.rows, bytes=manifest.bytes)
-    mapping = item_mapping(settings.target, settings.ttl_attribute, manifest.super_columns)
+    mapping = settings.target.mapping.of_load(manifest.super_columns, ())
     check_columns(s3, bucket, manifest, mapping)
     if request.dry_run:
         report = estimate(

@@ -1,13 +1,12 @@
 """What must exist before UNLOAD starts: the data bucket, and the target table with the configured key."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self, cast, get_args
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from statements.errors import MissingConfiguration
-from statements.settings import required
+from dynamo_load.mapping import KeyAttribute
+from dynamo_load.target import Target
 from unload.errors import (
     BucketNotFound,
     BucketRefused,
@@ -19,35 +18,6 @@ from unload.storage import passing_failures_named
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
-
-
-KeyType = Literal["S", "N", "B"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """The target table and its key as (attribute, type) pairs, the partition key first; types are S, N or B."""
-
-    table: str
-    key: tuple[tuple[str, KeyType], ...]
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read TARGET_TABLE, TARGET_PARTITION_KEY, TARGET_SORT_KEY (empty: none) and their _TYPE variables.
-
-        Raises MissingConfiguration.
-        """
-        key = [(required(environment, "TARGET_PARTITION_KEY"), _key_type(environment, "TARGET_PARTITION_KEY_TYPE"))]
-        if environment.get("TARGET_SORT_KEY"):
-            key.append((environment["TARGET_SORT_KEY"], _key_type(environment, "TARGET_SORT_KEY_TYPE")))
-        return cls(required(environment, "TARGET_TABLE"), tuple(key))
-
-
-def _key_type(environment: Mapping[str, str], variable: str) -> KeyType:
-    text = required(environment, variable)
-    if text not in get_args(KeyType):
-        raise MissingConfiguration(f"environment variable {variable} is {text!r}: set it to S, N or B.")
-    return cast("KeyType", text)
 
 
 def bucket_uses_kms(s3: "S3Client", bucket: str) -> bool:
@@ -84,13 +54,13 @@ def check_target(dynamodb: "DynamoDBClient", target: Target) -> None:
         ) from error
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
     schema = sorted(table["KeySchema"], key=lambda part: part["KeyType"])  # HASH, then RANGE
-    found = tuple((part["AttributeName"], types[part["AttributeName"]]) for part in schema)
-    if found != target.key:
+    found = tuple(KeyAttribute(part["AttributeName"], types[part["AttributeName"]]) for part in schema)
+    if found != target.mapping.key:
         raise TargetKeyMismatch(
             f"table {target.table} has the key {_described(found)}, the stack is configured for "
-            f"{_described(target.key)}: correct the stack's key parameters, or name another table."
+            f"{_described(target.mapping.key)}: correct the stack's key parameters, or name another table."
         )
 
 
-def _described(key: tuple[tuple[str, str], ...]) -> str:
-    return ", ".join(f"{attribute} ({kind})" for attribute, kind in key)
+def _described(key: Iterable[KeyAttribute]) -> str:
+    return ", ".join(f"{attribute.name} ({attribute.type})" for attribute in key)

@@ -1,29 +1,17 @@
 """A look into the unloaded files before the load: whether their columns fit the target, and what a few rows cost."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dynamo_load.encoding import EncodedRows, ItemEncoder, ItemMapping, KeyAttribute
+from dynamo_load.encoding import EncodedRows, ItemEncoder, ItemMapping
 from dynamo_load.reading import Piece, PieceReader, Slice
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from unload.destination import Target
     from unload.manifest import Manifest, UnloadedFile
 
 _SAMPLED_FILES = 8
-
-
-def item_mapping(target: "Target", ttl_attribute: str | None, super_columns: Iterable[str]) -> ItemMapping:
-    """How unloaded rows become items of the target."""
-    partition_key, *sort_key = (KeyAttribute(name, kind) for name, kind in target.key)
-    return ItemMapping(
-        partition_key=partition_key,
-        sort_key=sort_key[0] if sort_key else None,
-        ttl_attribute=ttl_attribute,
-        super_columns=frozenset(super_columns),
-    )
 
 
 def check_columns(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: ItemMapping) -> None:

@@ -1,0 +1,42 @@
+"""The target table that the stack is configured for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, cast, get_args
+
+from dynamo_load.mapping import ItemMapping, KeyAttribute, KeyType
+from statements.errors import MissingConfiguration
+from statements.settings import required
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Target:
+    """The target table's name, and how rows become its items."""
+
+    table: str
+    mapping: ItemMapping
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read TARGET_TABLE, TARGET_PARTITION_KEY, TARGET_SORT_KEY, their _TYPE variables, and TTL_ATTRIBUTE.
+
+        The sort key and the TTL attribute are empty where the table has none. Raises MissingConfiguration.
+        """
+        mapping = ItemMapping(
+            partition_key=_key_attribute(environment, "TARGET_PARTITION_KEY"),
+            sort_key=_key_attribute(environment, "TARGET_SORT_KEY") if environment.get("TARGET_SORT_KEY") else None,
+            ttl_attribute=environment.get("TTL_ATTRIBUTE") or None,
+        )
+        return cls(required(environment, "TARGET_TABLE"), mapping)
+
+
+def _key_attribute(environment: Mapping[str, str], variable: str) -> KeyAttribute:
+    type_variable = f"{variable}_TYPE"
+    text = required(environment, type_variable)
+    if text not in get_args(KeyType):
+        raise MissingConfiguration(f"environment variable {type_variable} is {text!r}: set it to S, N or B.")
+    return KeyAttribute(required(environment, variable), cast("KeyType", text))
