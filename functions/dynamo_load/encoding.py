@@ -56,7 +56,7 @@ class ItemEncoder:
     Raises:
         MissingKeyColumn: the rows lack a key column.
         AmbiguousColumns: two columns' names are the same but for case.
-        KeyTypeMismatch: a key column's type isn't the one of the table's key.
+        KeyTypeMismatch: a key column's type isn't the one of the table's key, or of a secondary index's key.
         UnsupportedColumnType: a column's type has no place in an item.
         UnsupportedColumnName: a column's name can't be an attribute's.
 
@@ -78,7 +78,12 @@ class ItemEncoder:
             )
             for name in names
         ]
-        _check_key_types(keys, self._attributes, schema)
+        for key, column in zip(keys, self._attributes, strict=False):
+            _check_key_type("the table's key attribute", key, column, schema)
+        positions = {name: position for position, name in enumerate(names)}
+        self._index_keys = [(positions[key.name], key) for key in mapping.index_keys if key.name in positions]
+        for position, index_key in self._index_keys:
+            _check_key_type("a secondary index's key attribute", index_key, self._attributes[position], schema)
         self._key_limits = [MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES][: len(keys)]
 
     def encode(self, rows: pa.RecordBatch) -> EncodedRows:
@@ -88,7 +93,10 @@ class ItemEncoder:
         faults = RowFaults()
         columns = [_encoded(attribute, rows.column(attribute.name), faults) for attribute in self._attributes]
         for column, limit in zip(columns, self._key_limits, strict=False):
-            _check_key(column, limit, faults)
+            _check_present(column, faults)
+            _check_length(column, limit, "key", faults)
+        for position, index_key in self._index_keys:
+            _check_length(columns[position], index_key.max_bytes, "index_key", faults)
         items = _join(columns)
         write_units = _write_units(columns, items, faults)
         accepted = np.arange(len(rows), dtype=np.int64)
@@ -118,13 +126,12 @@ def _check_keys_present(keys: Sequence[KeyAttribute], schema: pa.Schema) -> None
             )
 
 
-def _check_key_types(keys: Sequence[KeyAttribute], attributes: list[Attribute], schema: pa.Schema) -> None:
-    for key, column in zip(keys, attributes, strict=False):
-        if column.kind.data_type != key.type:
-            raise KeyTypeMismatch(
-                f"The table's key attribute {key.name!r} is {key.type}, but the column's type "
-                f"{schema.field(key.name).type} is written as {column.kind.data_type}: cast it in the query."
-            )
+def _check_key_type(role: str, key: KeyAttribute, column: Attribute, schema: pa.Schema) -> None:
+    if column.kind.data_type != key.type:
+        raise KeyTypeMismatch(
+            f"{role} {key.name!r} is {key.type}, but the column's type {schema.field(key.name).type} is written as "
+            f"{column.kind.data_type}: cast it in the query."
+        )
 
 
 def _encoded(column: Attribute, values: pa.Array, faults: RowFaults) -> EncodedColumn:
@@ -132,18 +139,22 @@ def _encoded(column: Attribute, values: pa.Array, faults: RowFaults) -> EncodedC
     return EncodedColumn(column, plain, column.kind.text(plain, faults))
 
 
-def _check_key(key: EncodedColumn, limit: int, faults: RowFaults) -> None:
-    """Reject the rows whose key is missing, empty or too long; a number can't be either of the last two."""
-    name = key.attribute.name
+def _check_present(key: EncodedColumn, faults: RowFaults) -> None:
     if key.values.null_count:
         missing = np.flatnonzero(key.values.is_null().to_numpy(zero_copy_only=False))
-        faults.add(missing, "key_missing", f"key attribute {name!r} is null")
+        faults.add(missing, "key_missing", f"key attribute {key.attribute.name!r} is null")
+
+
+def _check_length(key: EncodedColumn, limit: int, role: Literal["key", "index_key"], faults: RowFaults) -> None:
+    """Reject the rows whose key is empty or has over `limit` bytes; a number can't be either, and null is neither."""
     if key.attribute.kind.data_type == "N":
         return
     lengths = key.attribute.kind.sizes(key.values, key.text, np.arange(len(key.values)))
     if len(lengths) and (lengths.min() == 0 or lengths.max() > limit):
-        faults.add(np.flatnonzero(lengths == 0), "key_empty", f"key attribute {name!r} is empty")
-        faults.add(np.flatnonzero(lengths > limit), "key_too_long", f"key attribute {name!r} has over {limit} bytes")
+        what = f"{role.replace('_', ' ')} attribute {key.attribute.name!r}"
+        empty = (lengths == 0) & key.values.is_valid().to_numpy(zero_copy_only=False)
+        faults.add(np.flatnonzero(empty), f"{role}_empty", f"{what} is empty")
+        faults.add(np.flatnonzero(lengths > limit), f"{role}_too_long", f"{what} has over {limit} bytes")
 
 
 def _join(columns: list[EncodedColumn]) -> pa.Array:

@@ -12,6 +12,7 @@ from aws_clients import client
 from dynamo_load.budget import WriteBudget
 from dynamo_load.ledger import PieceLedger
 from dynamo_load.loading import PieceLoader
+from dynamo_load.mapping import IndexKeyAttribute
 from dynamo_load.reading import Piece
 from dynamo_load.rejects import RejectedRows
 from dynamo_load.target import Target
@@ -63,7 +64,9 @@ def _loader(plan: dict[str, Any], piece: Piece, settings: Settings, context: Lam
     return PieceLoader(
         s3=s3,
         bucket=plan["bucket"],
-        mapping=settings.target.mapping.of_load(plan["super_columns"], ()),
+        mapping=settings.target.mapping.of_load(
+            plan["super_columns"], (IndexKeyAttribute(**key) for key in plan["index_keys"])
+        ),
         ledger=PieceLedger(dynamodb, settings.ledger_table, plan["load_id"], piece.name, piece.rows),
         rejects=RejectedRows(s3, plan["bucket"], plan["load_id"], piece.name),
         rejects_allowed=plan["rejects_allowed"],

@@ -12,6 +12,7 @@ from dynamo_load.target import Target
 from statements.inputs import parse_input
 from statements.settings import required
 from telemetry import logger, tracer
+from unload.destination import index_keys
 from unload.estimate import WritePrice, estimate
 from unload.listing import find_unloaded
 from unload.locations import unload_prefix
@@ -56,7 +57,8 @@ def _listed(request: LoadRequest, execution_arn: str, statement_name: str, setti
     s3, bucket, limits = client("s3"), settings.bucket, settings.limits.overridden_by(request)
     manifest = find_unloaded(s3, bucket, unload_prefix(execution_arn, statement_name))
     logger.info("unload listed", files=len(manifest.files), rows=manifest.rows, bytes=manifest.bytes)
-    mapping = settings.target.mapping.of_load(manifest.super_columns, ())
+    table = settings.target.table
+    mapping = settings.target.mapping.of_load(manifest.super_columns, index_keys(client("dynamodb"), table))
     check_columns(s3, bucket, manifest, mapping)
     if request.dry_run:
         report = estimate(
@@ -66,5 +68,13 @@ def _listed(request: LoadRequest, execution_arn: str, statement_name: str, setti
             price=settings.price,
         )
         return {"dry_run": True, "plan": None, "report": asdict(report)}
-    plan = plan_load(s3, bucket, manifest, execution_arn=execution_arn, table=settings.target.table, limits=limits)
+    plan = plan_load(
+        s3,
+        bucket,
+        manifest,
+        execution_arn=execution_arn,
+        table=table,
+        index_keys=mapping.index_keys,
+        limits=limits,
+    )
     return {"dry_run": False, "plan": asdict(plan), "report": None}

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from dynamo_load.mapping import KeyAttribute
+from dynamo_load.mapping import (
+    MAX_PARTITION_KEY_BYTES,
+    MAX_SORT_KEY_BYTES,
+    IndexKeyAttribute,
+    KeyAttribute,
+    KeyType,
+)
 from dynamo_load.target import Target
 from unload.errors import (
     BucketNotFound,
@@ -17,6 +23,7 @@ from unload.storage import passing_failures_named
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
     from mypy_boto3_s3 import S3Client
 
 
@@ -45,14 +52,8 @@ def bucket_uses_kms(s3: "S3Client", bucket: str) -> bool:
 
 def check_target(dynamodb: "DynamoDBClient", target: Target) -> None:
     """Raise TargetTableNotFound or TargetKeyMismatch unless the table exists with the configured key."""
-    try:
-        with passing_failures_named():
-            table = dynamodb.describe_table(TableName=target.table)["Table"]
-    except dynamodb.exceptions.ResourceNotFoundException as error:
-        raise TargetTableNotFound(
-            f"table {target.table} does not exist: create it, or correct the stack's DynamodbTargetTable."
-        ) from error
-    types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
+    table = _table(dynamodb, target.table)
+    types = _attribute_types(table)
     schema = sorted(table["KeySchema"], key=lambda part: part["KeyType"])  # HASH, then RANGE
     found = tuple(KeyAttribute(part["AttributeName"], types[part["AttributeName"]]) for part in schema)
     if found != target.mapping.key:
@@ -60,6 +61,36 @@ def check_target(dynamodb: "DynamoDBClient", target: Target) -> None:
             f"table {target.table} has the key {_described(found)}, the stack is configured for "
             f"{_described(target.mapping.key)}: correct the stack's key parameters, or name another table."
         )
+
+
+def index_keys(dynamodb: "DynamoDBClient", table_name: str) -> list[IndexKeyAttribute]:
+    """The key attributes of the table's secondary indexes, each once; raises TargetTableNotFound.
+
+    DynamoDB refuses a whole request for one item whose value doesn't fit an index. An attribute of several indexes has
+    the narrowest of their limits.
+    """
+    table = _table(dynamodb, table_name)
+    limits: dict[str, int] = {}
+    for index in (*table.get("GlobalSecondaryIndexes", ()), *table.get("LocalSecondaryIndexes", ())):
+        for part in index["KeySchema"]:
+            limit = MAX_PARTITION_KEY_BYTES if part["KeyType"] == "HASH" else MAX_SORT_KEY_BYTES
+            limits[part["AttributeName"]] = min(limit, limits.get(part["AttributeName"], limit))
+    types = _attribute_types(table)
+    return [IndexKeyAttribute(name, types[name], limit) for name, limit in limits.items()]
+
+
+def _table(dynamodb: "DynamoDBClient", name: str) -> "TableDescriptionTypeDef":
+    try:
+        with passing_failures_named():
+            return dynamodb.describe_table(TableName=name)["Table"]
+    except dynamodb.exceptions.ResourceNotFoundException as error:
+        raise TargetTableNotFound(
+            f"table {name} does not exist: create it, or correct the stack's DynamodbTargetTable."
+        ) from error
+
+
+def _attribute_types(table: "TableDescriptionTypeDef") -> dict[str, KeyType]:
+    return {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
 
 
 def _described(key: Iterable[KeyAttribute]) -> str:

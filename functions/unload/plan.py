@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dynamo_load.mapping import IndexKeyAttribute
 from unload.footers import row_groups
 from unload.locations import execution_name, pieces_key
 from unload.work_list import as_json, cut, rows_per_piece
@@ -23,8 +24,8 @@ _FOOTER_THREADS = 10
 class LoadPlan:
     """What a load has to do; its size in state does not grow with the table.
 
-    `pieces`, `files`, `rows` and `bytes` are totals; `load_id` names the load in the ledger;
-    `max_write_units_per_second` 0 means no budget.
+    `pieces`, `files`, `rows` and `bytes` are totals; `index_keys` are the key attributes of the table's secondary
+    indexes; `load_id` names the load in the ledger; `max_write_units_per_second` 0 means no budget.
     """
 
     bucket: str
@@ -34,6 +35,7 @@ class LoadPlan:
     rows: int
     bytes: int
     super_columns: list[str]
+    index_keys: list[IndexKeyAttribute]
     load_id: str
     table: str
     max_write_units_per_second: int
@@ -42,7 +44,14 @@ class LoadPlan:
 
 
 def plan_load(
-    s3: "S3Client", bucket: str, manifest: "Manifest", *, execution_arn: str, table: str, limits: "LoadLimits"
+    s3: "S3Client",
+    bucket: str,
+    manifest: "Manifest",
+    *,
+    execution_arn: str,
+    table: str,
+    index_keys: Sequence[IndexKeyAttribute],
+    limits: "LoadLimits",
 ) -> LoadPlan:
     """Cut the unloaded rows into pieces, write these to S3, and return the plan. Twice gives the same twice.
 
@@ -62,6 +71,7 @@ def plan_load(
         rows=manifest.rows,
         bytes=manifest.bytes,
         super_columns=list(manifest.super_columns),
+        index_keys=list(index_keys),
         load_id=execution_name(execution_arn),
         table=table,
         max_write_units_per_second=limits.max_write_units_per_second,

@@ -23,6 +23,7 @@ from telemetry import metrics
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.literals import ScalarAttributeTypeType
+    from mypy_boto3_dynamodb.type_defs import KeySchemaElementTypeDef
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -175,17 +176,38 @@ class WaitingTask:
         raise AssertionError("the task issued no token")
 
 
-def make_target(key: Sequence[tuple[str, str]] = (("id", "S"),)) -> None:
-    """Make the target table with a key of (attribute, type) pairs."""
-    types: dict[str, ScalarAttributeTypeType] = dict(key)  # type: ignore[arg-type]
+def make_target(
+    key: Sequence[tuple[str, str]] = (("id", "S"),),
+    *,
+    global_indexes: Sequence[Sequence[tuple[str, str]]] = (),
+    local_indexes: Sequence[Sequence[tuple[str, str]]] = (),
+) -> None:
+    """Make the target table with keys of (attribute, type) pairs."""
+    types: dict[str, ScalarAttributeTypeType] = {
+        name: kind  # type: ignore[misc]
+        for schema in (key, *global_indexes, *local_indexes)
+        for name, kind in schema
+    }
+    indexes: dict[str, Any] = {
+        kind: [
+            {"IndexName": f"{kind}{number}", "KeySchema": key_schema(index), "Projection": {"ProjectionType": "ALL"}}
+            for number, index in enumerate(schemas)
+        ]
+        for kind, schemas in (("GlobalSecondaryIndexes", global_indexes), ("LocalSecondaryIndexes", local_indexes))
+        if schemas
+    }
     boto3.client("dynamodb", REGION).create_table(
         TableName="reviews",
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
-        KeySchema=[
-            {"AttributeName": name, "KeyType": "RANGE" if number else "HASH"} for number, name in enumerate(types)
-        ],
+        KeySchema=key_schema(key),
+        **indexes,
     )
+
+
+def key_schema(key: Sequence[tuple[str, str]]) -> "list[KeySchemaElementTypeDef]":
+    """The partition key and the sort key, as CreateTable takes them."""
+    return [{"AttributeName": name, "KeyType": "RANGE" if number else "HASH"} for number, (name, _) in enumerate(key)]
 
 
 @pytest.fixture
@@ -201,6 +223,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         boto3.client("s3", REGION).create_bucket(Bucket=BUCKET)
         yield
     pytest_socket.enable_socket()
+
+
+@pytest.fixture
+def target(aws: None) -> None:
+    """The target table that the environment names."""
+    make_target()
 
 
 @pytest.fixture

@@ -16,10 +16,19 @@ from dynamo_load.errors import (
     UnsupportedColumnType,
 )
 from statements.errors import InvalidInput, MissingConfiguration
-from tests.unit.unload.conftest import BUCKET, PREFIX, REGION, Unloaded, answer_calls, list_unloaded, reviews
-from unload.errors import InvalidManifest, ManifestMismatch, StorageUnavailable
+from tests.unit.unload.conftest import (
+    BUCKET,
+    PREFIX,
+    REGION,
+    Unloaded,
+    answer_calls,
+    list_unloaded,
+    make_target,
+    reviews,
+)
+from unload.errors import InvalidManifest, ManifestMismatch, StorageUnavailable, TargetTableNotFound
 
-pytestmark = pytest.mark.usefixtures("aws")
+pytestmark = pytest.mark.usefixtures("target")
 
 
 def pieces() -> list[dict[str, Any]]:
@@ -51,6 +60,7 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
             "rows": 30,
             "bytes": sum(map(len, unloaded.files.values())),
             "super_columns": ["more"],
+            "index_keys": [],
             "load_id": "monday",
             "table": "reviews",
             "max_write_units_per_second": 500,
@@ -213,6 +223,55 @@ def test_the_columns_are_held_against_the_configured_sort_key_and_time_to_live(m
     unloaded.store()
     monkeypatch.setenv("TARGET_SORT_KEY", "price")
     with pytest.raises(KeyTypeMismatch, match="price"):
+        list_unloaded()
+
+
+def remake_target(**indexes: Any) -> None:
+    boto3.client("dynamodb", REGION).delete_table(TableName="reviews")
+    make_target((("id", "S"), ("at", "N")), **indexes)
+
+
+def test_the_plan_names_the_key_attributes_of_the_targets_indexes() -> None:
+    remake_target(
+        global_indexes=[[("author", "S"), ("score", "N")], [("hash", "B"), ("author", "S")], [("title", "S")]],
+        local_indexes=[[("id", "S"), ("shelf", "S")]],
+    )
+    index_keys = list_unloaded()["plan"]["index_keys"]
+    # The author is the sort key of one index, which takes fewer bytes than the partition key that it is of another.
+    assert sorted((key["name"], key["type"], key["max_bytes"]) for key in index_keys) == [
+        ("author", "S", 1024),
+        ("hash", "B", 2048),
+        ("id", "S", 2048),
+        ("score", "N", 1024),
+        ("shelf", "S", 1024),
+        ("title", "S", 2048),
+    ]
+    assert json.loads(json.dumps(index_keys)) == index_keys
+
+
+@pytest.mark.parametrize("execution_input", [{}, {"dry_run": True}])
+def test_a_column_of_another_type_than_an_indexs_key_is_refused_before_any_piece_exists(execution_input: Any) -> None:
+    remake_target(global_indexes=[[("stars", "S")]])
+    unloaded = Unloaded()
+    unloaded.add("0000_part_00.parquet", reviews(10))
+    unloaded.store()
+    with pytest.raises(KeyTypeMismatch, match="'stars'"):
+        list_unloaded(execution_input)
+    assert keys("loads/") == []
+
+
+def test_a_dry_run_counts_the_rows_that_an_index_would_not_take() -> None:
+    remake_target(global_indexes=[[("author", "S")]])
+    unloaded = Unloaded()
+    unloaded.add("0000_part_00.parquet", pa.table({"id": ["a", "b", "c"], "author": ["", "me", None]}))
+    unloaded.store()
+    report = list_unloaded({"dry_run": True})["report"]
+    assert (report["sampled_rows"], report["sampled_rejects"]) == (3, 1)
+
+
+def test_a_target_that_was_deleted_meanwhile_is_named() -> None:
+    boto3.client("dynamodb", REGION).delete_table(TableName="reviews")
+    with pytest.raises(TargetTableNotFound, match="reviews"):
         list_unloaded()
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from dynamo_load.encoding import EncodedRows, ItemEncoder, ItemMapping, KeyAttribute
+from dynamo_load.encoding import EncodedRows, ItemEncoder
+from dynamo_load.mapping import ItemMapping, KeyAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dynamo_load.encoding import ItemEncoder, ItemMapping, KeyAttribute
+from dynamo_load.encoding import ItemEncoder
 from dynamo_load.errors import (
     AmbiguousColumns,
     KeyTypeMismatch,
@@ -15,6 +15,7 @@ from dynamo_load.errors import (
     UnsupportedColumnName,
     UnsupportedColumnType,
 )
+from dynamo_load.mapping import IndexKeyAttribute, ItemMapping, KeyAttribute
 
 ID = ("id", pa.string())
 
@@ -57,6 +58,30 @@ def test_a_key_column_of_another_type_than_the_tables_key_is_refused(arrow_type:
 def test_a_super_column_cannot_be_a_key() -> None:
     with pytest.raises(KeyTypeMismatch, match="'id'"):
         encoder(ID, super_columns=frozenset({"id"}))
+
+
+@pytest.mark.parametrize(
+    ("arrow_type", "key_type"), [(pa.int32(), "S"), (pa.string(), "N"), (pa.bool_(), "S"), (pa.binary(), "S")]
+)
+def test_a_column_of_another_type_than_an_indexs_key_is_refused(arrow_type: pa.DataType, key_type: Any) -> None:
+    with pytest.raises(KeyTypeMismatch, match=f"index's key attribute 'author' is {key_type}"):
+        encoder(ID, ("author", arrow_type), index_keys=(IndexKeyAttribute("author", key_type, 2048),))
+
+
+def test_a_super_column_cannot_be_an_indexs_key() -> None:
+    with pytest.raises(KeyTypeMismatch, match="'doc'"):
+        encoder(
+            ID,
+            ("doc", pa.string()),
+            super_columns=frozenset({"doc"}),
+            index_keys=(IndexKeyAttribute("doc", "S", 2048),),
+        )
+
+
+def test_rows_without_an_indexs_key_are_no_fault() -> None:
+    encoder(
+        ID, ("empty", pa.null()), index_keys=(IndexKeyAttribute("gone", "S", 9), IndexKeyAttribute("empty", "N", 9))
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dynamo_load.encoding import EncodedRows, KeyAttribute
+from dynamo_load.mapping import IndexKeyAttribute, KeyAttribute
 from tests.unit.dynamo_load.encoding.put_requests import encode, typed_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from dynamo_load.encoding import EncodedRows
 
 
 def reasons(encoded: EncodedRows) -> dict[int, str]:
@@ -62,6 +64,34 @@ def test_a_sort_key_has_its_own_limit_and_needs_a_value_too() -> None:
 def test_a_binary_key_is_measured_before_it_is_base64() -> None:
     encoded = encode(keys([b"x" * 2048, b"x" * 2049, b"", None]), partition_key=KeyAttribute("pk", "B"))
     assert reasons(encoded) == {1: "key_too_long", 2: "key_empty", 3: "key_missing"}
+
+
+def test_an_index_key_may_be_absent_but_neither_empty_nor_too_long() -> None:
+    columns = {"author": pa.array(["a" * 1024, "é" * 513, None, "", "b"]), "free": pa.array(["", "", "", "", ""])}
+    encoded = encode(columns, index_keys=(IndexKeyAttribute("author", "S", 1024),))
+    assert reasons(encoded) == {1: "index_key_too_long", 3: "index_key_empty"}
+    assert [reject.detail for reject in encoded.rejects] == [
+        "index key attribute 'author' has over 1024 bytes",
+        "index key attribute 'author' is empty",
+    ]
+    assert typed_items(encoded)[1] == {"pk": {"S": "2"}, "free": {"S": ""}}
+
+
+def test_a_binary_index_key_is_measured_before_it_is_base64() -> None:
+    columns = {"hash": pa.array([b"x" * 2048, b"x" * 2049, b"", None])}
+    encoded = encode(columns, index_keys=(IndexKeyAttribute("hash", "B", 2048),))
+    assert reasons(encoded) == {1: "index_key_too_long", 2: "index_key_empty"}
+
+
+def test_a_table_key_that_is_an_index_key_too_has_to_fit_both() -> None:
+    columns = keys(["a" * 1024, "a" * 1025, "", None])
+    encoded = encode(columns, index_keys=(IndexKeyAttribute("pk", "S", 1024),))
+    assert reasons(encoded) == {1: "index_key_too_long", 2: "key_empty", 3: "key_missing"}
+
+
+def test_a_number_in_an_index_is_never_empty_or_too_long() -> None:
+    columns = {"price": pa.array([0, None, -(10**18)])}
+    assert reasons(encode(columns, index_keys=(IndexKeyAttribute("price", "N", 1),))) == {}
 
 
 @pytest.mark.parametrize("arrow_type", [pa.float32(), pa.float64()])

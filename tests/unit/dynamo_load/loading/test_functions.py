@@ -55,6 +55,7 @@ class Load:
             "rows": sum(file["rows"] for file in self.files),
             "bytes": 12_345,
             "super_columns": ["facts"],
+            "index_keys": [{"name": "author", "type": "S", "max_bytes": 2048}],
             "load_id": self.stage.name,
             "table": self.stage.name,
             "max_write_units_per_second": self.budget,
@@ -162,6 +163,16 @@ def test_super_columns_become_maps_and_lists(functions: Stage) -> None:
     Load(functions, [functions.put_file(rows, "unload/0")]).run(0)
 
     assert functions.items()["a"]["facts"] == {"colours": ["red", "blue"]}
+
+
+def test_a_row_that_an_index_would_not_take_is_rejected(functions: Stage) -> None:
+    rows = with_keys(["a", "b", "c"]).append_column("author", [["", "me", None]])
+    load = Load(functions, [functions.put_file(rows, "unload/0")], rejects_allowed=1)
+    load.run(0)
+
+    figures = load.verify()
+    assert (figures["rows_written"], figures["rows_rejected"]) == (2, 1)
+    assert set(functions.items()) == {"b", "c"}
 
 
 def test_the_ttl_attribute_is_written_as_epoch_seconds(functions: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
