@@ -53,6 +53,12 @@ def test_numbers_are_compared_by_value() -> None:
     assert replaced(pa.array([Decimal("1.0"), Decimal("1.00"), Decimal("-1")])) == [True, False, False]
 
 
+def test_a_null_elsewhere_does_not_blur_large_numbers() -> None:
+    large = 2**53 + 1
+    chunks = [pa.array([large, None], pa.int64()), pa.array([large, large - 1], pa.int64())]
+    assert replaced(pa.chunked_array(chunks)) == [True, False, False, False]
+
+
 def test_a_row_without_a_number_in_its_key_is_nobodys_duplicate() -> None:
     assert replaced(pa.array([math.nan, math.nan, None, None])) == [False] * 4
     assert replaced(pa.array(["a", "a", "a"]), pa.array([1.0, math.nan, 1.0])) == [True, False, False]
