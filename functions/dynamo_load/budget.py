@@ -1,110 +1,164 @@
 """A ceiling on write units per second that all loaders of one load keep together.
 
-Every loader asks for its share through a counter in the ledger table, one for each quarter of a second, to which an
-UpdateItem adds what is wanted and answers the sum: what fits under the ceiling is granted, and what doesn't is not, so
-that however many loaders add, no quarter is granted more than its part. A loader asks at most once per quarter, and
-only for what it is about to send.
+The budget is a row in the ledger table that says until when it is reserved. A loader reserves write units by moving
+that time on by as many seconds as the budget takes to yield them, and may write them from the time where its own
+seconds begin. So reservations follow one another and nothing that is reserved goes unused, however small a loader's
+share; a budget of one unit per second is spent in a batch of 25 every 25 seconds. A loader whose turn would come too
+late reserves nothing and tries again before the reserved time has run out.
+
+This is the generic cell rate algorithm, with a queue that is bounded in time.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.config import Config
 
+from aws_errors import named_failures
 from dynamo_load.errors import BudgetUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
 
-PARTS_PER_SECOND = 4
-COUNTER_KEPT_SECONDS = 3600
+ENTRY = "budget"
+KEPT_SECONDS = 3600
+LEAST_SECONDS = 0.1
+"""A reservation is for so much of the budget at least: all loaders together make ten a second at most."""
+AHEAD_SECONDS = 10.0
+"""So far ahead a turn may be: long enough that many loaders needn't ask in vain, short for what a hand-over wastes.
+
+Half of it for a loader that has just had a turn: one that was refused comes first.
+"""
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 5.0
+UNANSWERED_SECONDS = 60.0
+
+# Asking blocks the loader's one thread, so `WriteBudget` pauses in the SDK's place, without blocking.
+_CLIENT_CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1)
 
 
 class WriteBudget:
-    """This loader's access to the write budget of the load `load_id`.
+    """This loader's access to the write budget of the load `load_id`, `units_per_second` for all its loaders together.
 
-    Parameters
-    ----------
-    client : a DynamoDB client for the ledger table.
-    ledger_table : the table of the counters, with keys `loadId` and `entry` and the TTL attribute `expiresAt`.
-    load_id : the load whose loaders share the budget.
-    units_per_second : the ceiling, in write units per second, for all of them together.
-    clock : epoch seconds.
-
+    The row is kept in `ledger_table` (keys `loadId` and `entry`, TTL attribute `expiresAt`), which is reached with the
+    region, endpoint and credentials of `session`; `clock` gives epoch seconds.
     """
 
     def __init__(
         self,
-        client: DynamoDBClient,
+        session: Session,
         ledger_table: str,
         load_id: str,
         units_per_second: int,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._client = client
+        client: Any = session.create_client("dynamodb", config=_CLIENT_CONFIG)
+        self._client: DynamoDBClient = client
         self._ledger_table = ledger_table
         self._load_id = load_id
-        self._units_per_part = units_per_second / PARTS_PER_SECOND
+        self._units_per_second = units_per_second
         self._clock = clock
-        self._granted = 0.0
-        self._taken = 0.0
-        self._wanted = self._units_per_part / PARTS_PER_SECOND
-        self._granted_in_full = False
-        self._asked_part = -1
+        self._units = 0.0
+        self._reserved = 0.0
+        self._next_at = 0.0
+        """When the reserved units may be written or, if there are none, the budget be asked again."""
+        self._refused = False
+        self._failures = 0
+        self._failing_since = 0.0
 
     def take(self, units: float) -> float:
         """Take `units` write units for a request that is about to be sent.
 
-        Returns 0 if they are taken, otherwise after how many seconds it is worth to ask again; nothing is taken then,
-        but what was granted meanwhile is kept for the next call. Blocks for one UpdateItem at most. Raises
-        BudgetUnavailable if the counter can't be updated.
+        Returns 0 if they are taken, otherwise after how many seconds to ask again; nothing is taken then. Blocks for a
+        few calls to the ledger table, of a second each at most. Raises BudgetUnavailable when throttling or failures
+        have kept every call from being answered for a minute, and AwsRefused if the ledger table refuses one.
         """
-        now = self._clock()
-        part = int(now * PARTS_PER_SECOND)
-        if self._granted < units and part > self._asked_part:
-            self._ask(part, units)
-        if self._granted >= units:
-            self._granted -= units
-            self._taken += units
-            return 0.0
-        # Not all at the stroke of the next part, or the same loader would always be first.
-        return (part + 1 + random.uniform(0, 0.5)) / PARTS_PER_SECOND - now  # noqa: S311
+        while self._units < units:
+            now = self._clock()
+            if now < self._next_at:
+                return self._next_at - now
+            if self._reserved:
+                self._units += self._reserved
+                self._reserved = 0.0
+            else:
+                self._ask(max(units - self._units, self._units_per_second * LEAST_SECONDS), now)
+        self._units -= units
+        return 0.0
 
     def settle(self, units: float) -> None:
         """Pay `units` more than was taken for a request that DynamoDB charged higher; less than 0 gives back."""
-        self._granted -= units
+        self._units -= units
 
-    def _ask(self, part: int, units: float) -> None:
-        """Ask for what this loader is likely to send in this part, and keep what no other loader has of it."""
-        if self._granted_in_full:
-            self._wanted = 2 * self._taken / (part - self._asked_part)
-        wanted = min(self._units_per_part, max(units - min(self._granted, 0.0), self._wanted))
-        second, quarter = divmod(part, PARTS_PER_SECOND)
+    def _ask(self, units: float, now: float) -> None:
+        """Reserve `units` or, if that isn't possible now, set when to ask again."""
         try:
-            answer = self._client.update_item(
+            with named_failures(BudgetUnavailable):
+                self._reserve(units, now)
+        except BudgetUnavailable as error:
+            if self._failures == 0:
+                self._failing_since = now
+            elif now - self._failing_since > UNANSWERED_SECONDS:
+                raise BudgetUnavailable(
+                    f"the write budget of load {self._load_id} could not be asked of table {self._ledger_table} for "
+                    f"{UNANSWERED_SECONDS:.0f} s (if the table throttles, raise its capacity): {error}"
+                ) from error
+            longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**self._failures)
+            self._next_at = now + random.uniform(0, longest)  # noqa: S311
+            self._failures += 1
+        else:
+            self._failures = 0
+
+    def _reserve(self, units: float, now: float) -> None:
+        seconds = units / self._units_per_second
+        expires = int(now + seconds) + KEPT_SECONDS
+        done, until = self._update(
+            "reservedUntil + :seconds",
+            "reservedUntil BETWEEN :now AND :latest",
+            {
+                ":seconds": seconds,
+                ":now": now,
+                ":latest": now + (AHEAD_SECONDS if self._refused else AHEAD_SECONDS / 2),
+            },
+            expires,
+        )
+        if not done and until < now:
+            # Nothing is reserved any more; the time that nobody used is past.
+            done, until = self._update(
+                ":until",
+                "attribute_not_exists(reservedUntil) OR reservedUntil < :now",
+                {":until": now + seconds, ":now": now},
+                expires,
+            )
+        self._refused = not done
+        if done:
+            self._reserved, self._next_at = units, until - seconds
+        else:
+            self._next_at = random.uniform(max(now, until - AHEAD_SECONDS), until)  # noqa: S311
+
+    def _update(self, reserved_until: str, condition: str, times: dict[str, float], expires: int) -> tuple[bool, float]:
+        """Set the row's time if the condition holds; returns whether it did, and the row's time now."""
+        try:
+            row = self._client.update_item(
                 TableName=self._ledger_table,
-                Key={"loadId": {"S": self._load_id}, "entry": {"S": f"budget#{second}"}},
-                UpdateExpression="ADD #quarter :wanted SET expiresAt = :expires_at",
-                ExpressionAttributeNames={"#quarter": f"quarter{quarter}"},
+                Key={"loadId": {"S": self._load_id}, "entry": {"S": ENTRY}},
+                UpdateExpression=f"SET reservedUntil = {reserved_until}, expiresAt = :expires",
+                ConditionExpression=condition,
                 ExpressionAttributeValues={
-                    ":wanted": {"N": f"{wanted:.3f}"},
-                    ":expires_at": {"N": str(second + COUNTER_KEPT_SECONDS)},
+                    **{name: {"N": f"{value:.6f}"} for name, value in times.items()},
+                    ":expires": {"N": str(expires)},
                 },
                 ReturnValues="UPDATED_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except (BotoCoreError, ClientError) as error:
-            raise BudgetUnavailable(
-                f"the write budget of load {self._load_id} could not be asked of table {self._ledger_table}: {error}"
-            ) from error
-        asked_by_others = float(answer["Attributes"][f"quarter{quarter}"]["N"]) - wanted
-        granted = min(wanted, max(0.0, self._units_per_part - asked_by_others))
-        self._granted_in_full = granted >= wanted - 0.001
-        self._granted += granted
-        self._taken = 0.0
-        self._asked_part = part
+        except self._client.exceptions.ConditionalCheckFailedException as refusal:
+            # There is no row before the first reservation.
+            row_before: Any = refusal.response.get("Item", {"reservedUntil": {"N": "0"}})
+            return False, float(row_before["reservedUntil"]["N"])
+        return True, float(row["Attributes"]["reservedUntil"]["N"])

@@ -56,11 +56,11 @@ def _loader(plan: dict[str, Any], piece: Piece, settings: Settings, context: Lam
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000 - settings.hand_over_seconds
 
-    s3, dynamodb = client("s3"), client("dynamodb")
+    s3, dynamodb, session = client("s3"), client("dynamodb"), botocore.session.get_session()
     units_per_second = plan["max_write_units_per_second"]
     budget = None
     if units_per_second:
-        budget = WriteBudget(dynamodb, settings.ledger_table, plan["load_id"], units_per_second)
+        budget = WriteBudget(session, settings.ledger_table, plan["load_id"], units_per_second)
     return PieceLoader(
         s3=s3,
         bucket=plan["bucket"],
@@ -72,7 +72,7 @@ def _loader(plan: dict[str, Any], piece: Piece, settings: Settings, context: Lam
         rejects_allowed=plan["rejects_allowed"],
         transport=BatchTransport(
             table=plan["table"],
-            session=botocore.session.get_session(),
+            session=session,
             max_in_flight=settings.requests_in_flight,
             budget=budget,
             deadline=seconds_left,
