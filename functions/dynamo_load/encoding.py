@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dynamo_load.attributes import Attribute, attribute, plain_values
-from dynamo_load.errors import AmbiguousColumns, KeyTypeMismatch, MissingKeyColumn
+from dynamo_load.attributes import INTEGER, Attribute, attribute, plain_values
+from dynamo_load.errors import AmbiguousColumns, KeyTypeMismatch, MissingKeyColumn, MissingTtlColumn
 from dynamo_load.item_size import MAX_ITEM_BYTES, WRITE_UNIT_BYTES, EncodedColumn, item_bytes
 from dynamo_load.json_strings import text_and_offsets
 from dynamo_load.mapping import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, ItemMapping, KeyAttribute
@@ -56,6 +57,7 @@ class ItemEncoder:
     Raises:
         MissingKeyColumn: the rows lack a key column.
         AmbiguousColumns: two columns' names are the same but for case.
+        MissingTtlColumn: the rows lack the column of the TTL attribute.
         KeyTypeMismatch: a key column's type isn't the one of the table's key, or of a secondary index's key.
         UnsupportedColumnType: a column's type has no place in an item.
         UnsupportedColumnName: a column's name can't be an attribute's.
@@ -69,6 +71,8 @@ class ItemEncoder:
         names = [key.name for key in keys]
         names += [field.name for field in schema if field.name not in names and not pa.types.is_null(field.type)]
         _check_keys_present(keys, schema)
+        if mapping.ttl_attribute is not None:
+            _check_ttl_present(mapping.ttl_attribute, schema)
         self._schema = schema
         self._attributes = [
             attribute(
@@ -80,6 +84,11 @@ class ItemEncoder:
         ]
         for key, column in zip(keys, self._attributes, strict=False):
             _check_key_type("the table's key attribute", key, column, schema)
+            if key.name == mapping.ttl_attribute and column.kind is not INTEGER:
+                raise KeyTypeMismatch(
+                    f"the table's key attribute {key.name!r} is its time to live too, which takes whole seconds: the "
+                    f"column's type {schema.field(key.name).type} could make one key of several. Cast it to BIGINT."
+                )
         positions = {name: position for position, name in enumerate(names)}
         self._index_keys = [(positions[key.name], key) for key in mapping.index_keys if key.name in positions]
         for position, index_key in self._index_keys:
@@ -124,6 +133,16 @@ def _check_keys_present(keys: Sequence[KeyAttribute], schema: pa.Schema) -> None
                 f"The table's key attribute {key.name!r} isn't among the columns {', '.join(map(repr, schema.names))}: "
                 "select it, with exactly this name, case included."
             )
+
+
+def _check_ttl_present(ttl_attribute: str, schema: pa.Schema) -> None:
+    if ttl_attribute not in schema.names:
+        spellings = {name.lower(): name for name in schema.names}
+        nearest = spellings[get_close_matches(ttl_attribute.lower(), spellings, n=1, cutoff=0)[0]]
+        raise MissingTtlColumn(
+            f"the time to live {ttl_attribute!r} isn't among the columns, the nearest is {nearest!r}: select it, with "
+            "exactly this name, case included, or leave the stack's DynamoDbTtl empty."
+        )
 
 
 def _check_key_type(role: str, key: KeyAttribute, column: Attribute, schema: pa.Schema) -> None:

@@ -9,12 +9,16 @@ class MissingKeyColumn(PipelineError):
     """The rows have no column of the name of a key attribute of the target table."""
 
 
+class MissingTtlColumn(PipelineError):
+    """The rows have no column of the name of the target table's TTL attribute, so no item would ever expire."""
+
+
 class AmbiguousColumns(PipelineError):
     """Two columns of the rows have the same name but for case."""
 
 
 class KeyTypeMismatch(PipelineError):
-    """A key column is written as another DynamoDB type than the one the target table's key has."""
+    """A key column's values are not what the target table's key, or the key of one of its indexes, takes."""
 
 
 class UnsupportedColumnType(PipelineError):

@@ -15,9 +15,10 @@ _SAMPLED_FILES = 8
 
 
 def check_columns(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: ItemMapping) -> None:
-    """Raise what ItemEncoder or PieceReader raises if the first file's columns don't fit the target."""
-    for file in manifest.files[:1]:
-        ItemEncoder(_reader(s3, bucket, file).schema, mapping)
+    """Raise what ItemEncoder or PieceReader raises if the first rows' columns don't fit the target; no rows fit any."""
+    first = next((file for file in manifest.files if file.rows), None)
+    if first:
+        ItemEncoder(_reader(s3, bucket, first).schema, mapping)
 
 
 def sample(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: ItemMapping) -> Iterator[EncodedRows]:

@@ -13,6 +13,7 @@ from dynamo_load.errors import (
     CorruptParquetFile,
     KeyTypeMismatch,
     MissingKeyColumn,
+    MissingTtlColumn,
     UnsupportedColumnType,
 )
 from statements.errors import InvalidInput, MissingConfiguration
@@ -112,7 +113,8 @@ def test_an_unload_of_no_rows_left_nothing_and_is_no_fault() -> None:
     assert pieces() == []
 
 
-def test_an_unload_of_no_rows_may_leave_an_empty_file() -> None:
+def test_an_unload_of_no_rows_may_leave_an_empty_file_of_any_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTL_ATTRIBUTE", "until")
     unloaded = Unloaded()
     unloaded.add("0000_part_00.parquet", reviews(0))
     unloaded.store()
@@ -247,6 +249,20 @@ def test_the_plan_names_the_key_attributes_of_the_targets_indexes() -> None:
         ("title", "S", 2048),
     ]
     assert json.loads(json.dumps(index_keys)) == index_keys
+
+
+@pytest.mark.parametrize("execution_input", [{}, {"dry_run": True}])
+def test_rows_without_the_time_to_live_are_refused_before_any_piece_exists(
+    execution_input: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTL_ATTRIBUTE", "Stars")
+    unloaded = Unloaded()
+    unloaded.add("0000_part_00.parquet", reviews(0))
+    unloaded.add("0001_part_00.parquet", reviews(10))
+    unloaded.store()
+    with pytest.raises(MissingTtlColumn, match=r"'Stars'.*'stars'"):
+        list_unloaded(execution_input)
+    assert keys("loads/") == []
 
 
 @pytest.mark.parametrize("execution_input", [{}, {"dry_run": True}])

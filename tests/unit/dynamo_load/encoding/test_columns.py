@@ -12,6 +12,7 @@ from dynamo_load.errors import (
     AmbiguousColumns,
     KeyTypeMismatch,
     MissingKeyColumn,
+    MissingTtlColumn,
     UnsupportedColumnName,
     UnsupportedColumnType,
 )
@@ -110,6 +111,28 @@ def test_super_that_is_not_text_is_refused() -> None:
 def test_a_time_to_live_that_is_no_time_is_refused(arrow_type: pa.DataType) -> None:
     with pytest.raises(UnsupportedColumnType, match=r"'expires'.*time to live"):
         encoder(ID, ("expires", arrow_type), ttl_attribute="expires")
+
+
+def test_rows_without_the_time_to_live_are_refused_with_the_nearest_column() -> None:
+    with pytest.raises(MissingTtlColumn, match=r"'expires'.*'EXPIRES'"):
+        encoder(ID, ("expired", pa.int64()), ("EXPIRES", pa.int64()), ttl_attribute="expires")
+    with pytest.raises(MissingTtlColumn, match="'id'"):
+        encoder(ID, ttl_attribute="zzz")
+
+
+def test_a_time_to_live_that_is_null_in_every_row_is_there() -> None:
+    encoder(ID, ("expires", pa.null()), ttl_attribute="expires")
+
+
+@pytest.mark.parametrize("arrow_type", [pa.timestamp("us"), pa.date32(), pa.float64(), pa.decimal128(20, 3)])
+@pytest.mark.parametrize("role", ["partition_key", "sort_key"])
+def test_a_key_that_time_to_live_would_cut_to_seconds_is_refused(arrow_type: pa.DataType, role: str) -> None:
+    with pytest.raises(KeyTypeMismatch, match=r"'until'.*BIGINT"):
+        encoder(ID, ("until", arrow_type), ttl_attribute="until", **{role: KeyAttribute("until", "N")})
+
+
+def test_a_whole_number_may_be_key_and_time_to_live() -> None:
+    encoder(ID, ("until", pa.int64()), ttl_attribute="until", sort_key=KeyAttribute("until", "N"))
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65_536])

@@ -263,12 +263,6 @@ def test_time_to_live_is_whole_epoch_seconds(column: pa.Array, seconds: str) -> 
     assert "expires" not in second
 
 
-def test_rows_without_the_time_to_live_column_do_not_expire() -> None:
-    assert typed_items(encode({"value": pa.array([1])}, ttl_attribute="expires")) == [
-        {"pk": {"S": "0"}, "value": {"N": "1"}}
-    ]
-
-
 def test_a_float_of_time_to_live_beyond_fifteen_digits_is_still_a_number() -> None:
     (item,) = typed_items(encode({"expires": pa.array([1e17])}, ttl_attribute="expires"))
     assert math.isclose(float(item["expires"]["N"]), 1e17)
