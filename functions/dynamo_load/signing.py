@@ -35,15 +35,10 @@ _UNSIGNED = [
 
 
 class BatchWriteSigner:
-    """Signs bodies of BatchWriteItem with the credentials of a botocore session, which may change at any time.
+    """Signs bodies of BatchWriteItem for an endpoint, as botocore resolved it, and its region.
 
-    Parameters
-    ----------
-    session : the botocore session whose credential providers are asked, and asked again when credentials run out.
-    endpoint_url : where the requests go, as botocore resolved it.
-    region : the region to sign for.
-    clock : epoch seconds.
-
+    The credentials are those of a botocore session and may change at any time: its providers are asked again when they
+    run out. `clock` gives epoch seconds.
     """
 
     def __init__(

@@ -59,17 +59,11 @@ class Batch:
 
 
 class BatchTransport:
-    """Writes batches to one table.
+    """Writes batches to one table, given by name or ARN, with region, endpoint and credentials of a botocore session.
 
-    Parameters
-    ----------
-    table : name or ARN of the table.
-    session : the botocore session whose region, endpoint, CA bundle and credentials are used.
-    max_in_flight : the most requests that may be under way at once; how many are, is adapted to what the table takes.
-    budget : the write budget that requests, resent ones included, are paid from; None if there is none.
-    deadline : the seconds that are left, from 0 on nothing is awaited any more.
-    request_seconds : after how long a request that was not answered is given up, and sent again.
-
+    At most `max_in_flight` requests are under way at once; how many are, is adapted to what the table takes. All, also
+    those that are sent again, are paid from `budget` if there is one. `deadline` gives the seconds that are left: from 0
+    on nothing is awaited any more. A request without an answer after `request_seconds` is given up, and sent again.
     """
 
     def __init__(
@@ -116,8 +110,8 @@ class BatchTransport:
         is under way is finished; what isn't done at the deadline is not reported. A batch that is not reported may
         nevertheless be stored, in part or wholly.
 
-        Raises DynamoDbRefused, EndpointNotTrusted, CredentialsUnavailable or BudgetUnavailable for what can't be
-        retried here, and WritesStalled if no batch was ever written before the deadline though some were sent.
+        Raises DynamoDbRefused, EndpointNotTrusted, CredentialsUnavailable, or what `WriteBudget.take` raises, for what
+        can't be retried here, and WritesStalled if no batch was ever written before the deadline though some were sent.
         """
         try:
             source: Iterator[Batch] | None = batches
