@@ -75,7 +75,13 @@ async def _serve(listen: int) -> None:
     try:
         await serve(app, config, shutdown_trigger=stop.wait)
     finally:
+        # An execution under way would call its next Lambda.
+        lambda_runtime.Worker._spawn = _refuse_to_spawn
         lambda_runtime.reset()
+
+
+def _refuse_to_spawn(_worker: object) -> None:
+    raise RuntimeError("the local AWS is stopping")
 
 
 def _wait_for_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
