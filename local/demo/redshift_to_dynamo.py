@@ -104,8 +104,8 @@ def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], dis
         def look() -> None:
             for state in history.look():
                 display.line(f"→ {state}")
-            listed = history.output_of("List Unloaded Files")
-            if listed is not None:
+            listed = history.output_of("List Unloaded Files") or {}
+            if "plan" in listed:  # which it isn't if listing failed
                 ledger.show(progress, total=listed["plan"]["rows"])
 
         execution = executions.wait(states, arn, timeout_seconds=1800, while_running=look)
