@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dynamo_load.mapping import IndexKeyAttribute
-from unload.footers import row_groups
+from dynamo_load.reading import row_group_rows
+from unload.errors import ManifestMismatch
 from unload.locations import execution_name, pieces_key
 from unload.work_list import as_json, cut, rows_per_piece
 
@@ -55,7 +56,7 @@ def plan_load(
 ) -> LoadPlan:
     """Cut the unloaded rows into pieces, write these to S3, and return the plan. Twice gives the same twice.
 
-    Raises MissingFile, CorruptParquetFile and ManifestMismatch for files whose row groups must be known.
+    Of files whose row groups must be known, raises what `row_group_rows` raises, and ManifestMismatch.
     """
     most_rows = rows_per_piece(manifest.rows, limits.loader_concurrency)
     large = [file for file in manifest.files if file.rows > most_rows]
@@ -82,5 +83,14 @@ def plan_load(
 
 def _row_groups_by_key(s3: "S3Client", bucket: str, files: "Sequence[UnloadedFile]") -> Mapping[str, list[int]]:
     with ThreadPoolExecutor(_FOOTER_THREADS) as threads:
-        found = threads.map(lambda file: row_groups(s3, bucket, file), files)
+        found = threads.map(lambda file: _row_groups(s3, bucket, file), files)
         return {file.key: groups for file, groups in zip(files, found, strict=True)}
+
+
+def _row_groups(s3: "S3Client", bucket: str, file: "UnloadedFile") -> list[int]:
+    groups = row_group_rows(s3, bucket, file.key)
+    if sum(groups) != file.rows:
+        raise ManifestMismatch(
+            f"s3://{bucket}/{file.key} has {sum(groups):,} rows, the manifest says {file.rows:,}: run the load again."
+        )
+    return groups
