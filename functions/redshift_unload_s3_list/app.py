@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
+from aws_errors import named_failures
 from dynamo_load.target import Target
 from statements.inputs import parse_input
 from statements.settings import required
@@ -19,7 +20,6 @@ from unload.locations import unload_prefix
 from unload.plan import plan_load
 from unload.request import LoadLimits, LoadRequest
 from unload.rows import check_columns, sample
-from unload.storage import passing_failures_named
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     execution_arn = event["execution"]["Id"]
     logger.append_keys(execution_arn=execution_arn)
     request = parse_input(LoadRequest, event["execution"]["Input"])
-    with passing_failures_named():
+    with named_failures():
         return _listed(request, execution_arn, event["unload"]["statement_name"], _settings())
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from aws_errors import named_failures
 from dynamo_load.mapping import (
     MAX_PARTITION_KEY_BYTES,
     MAX_SORT_KEY_BYTES,
@@ -19,7 +20,6 @@ from unload.errors import (
     TargetKeyMismatch,
     TargetTableNotFound,
 )
-from unload.storage import passing_failures_named
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -28,30 +28,37 @@ if TYPE_CHECKING:
 
 
 def bucket_uses_kms(s3: "S3Client", bucket: str) -> bool:
-    """Whether the bucket encrypts with KMS by default; raises BucketNotFound and BucketRefused."""
-    try:
-        with passing_failures_named():
+    """Whether the bucket encrypts with KMS by default.
+
+    Raises BucketNotFound, BucketRefused, AwsUnavailable and AwsRefused.
+    """
+    with named_failures():
+        try:
             answer = s3.get_bucket_encryption(Bucket=bucket)
-    except ClientError as error:
-        match error.response["Error"]["Code"]:
-            case "NoSuchBucket" | "404":
-                raise BucketNotFound(
-                    f"bucket {bucket} does not exist: correct the stack's DataS3Bucket, or leave it empty."
-                ) from error
-            case "AccessDenied" | "403":
-                raise BucketRefused(
-                    f"bucket {bucket} may not be looked at (s3:GetEncryptionConfiguration): is it another account's?"
-                ) from error
-            case "ServerSideEncryptionConfigurationNotFoundError":
-                return False
-        raise
+        except ClientError as error:
+            match error.response["Error"]["Code"]:
+                case "NoSuchBucket" | "404":
+                    raise BucketNotFound(
+                        f"bucket {bucket} does not exist: correct the stack's DataS3Bucket, or leave it empty."
+                    ) from error
+                case "AccessDenied" | "403":
+                    raise BucketRefused(
+                        f"bucket {bucket} may not be looked at (s3:GetEncryptionConfiguration): is it another "
+                        "account's?"
+                    ) from error
+                case "ServerSideEncryptionConfigurationNotFoundError":
+                    return False
+            raise
     rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
     defaults = [rule.get("ApplyServerSideEncryptionByDefault", {}) for rule in rules]
     return any(default.get("SSEAlgorithm", "").startswith("aws:kms") for default in defaults)
 
 
 def check_target(dynamodb: "DynamoDBClient", target: Target) -> None:
-    """Raise TargetTableNotFound or TargetKeyMismatch unless the table exists with the configured key."""
+    """Raise TargetTableNotFound or TargetKeyMismatch unless the table exists with the configured key.
+
+    Raises AwsUnavailable and AwsRefused, too.
+    """
     table = _table(dynamodb, target.table)
     types = _attribute_types(table)
     schema = sorted(table["KeySchema"], key=lambda part: part["KeyType"])  # HASH, then RANGE
@@ -64,10 +71,10 @@ def check_target(dynamodb: "DynamoDBClient", target: Target) -> None:
 
 
 def index_keys(dynamodb: "DynamoDBClient", table_name: str) -> list[IndexKeyAttribute]:
-    """The key attributes of the table's secondary indexes, each once; raises TargetTableNotFound.
+    """The key attributes of the table's secondary indexes, each once.
 
     DynamoDB refuses a whole request for one item whose value doesn't fit an index. An attribute of several indexes has
-    the narrowest of their limits.
+    the narrowest of their limits. Raises TargetTableNotFound, AwsUnavailable and AwsRefused.
     """
     table = _table(dynamodb, table_name)
     limits: dict[str, int] = {}
@@ -80,13 +87,13 @@ def index_keys(dynamodb: "DynamoDBClient", table_name: str) -> list[IndexKeyAttr
 
 
 def _table(dynamodb: "DynamoDBClient", name: str) -> "TableDescriptionTypeDef":
-    try:
-        with passing_failures_named():
+    with named_failures():
+        try:
             return dynamodb.describe_table(TableName=name)["Table"]
-    except dynamodb.exceptions.ResourceNotFoundException as error:
-        raise TargetTableNotFound(
-            f"table {name} does not exist: create it, or correct the stack's DynamodbTargetTable."
-        ) from error
+        except dynamodb.exceptions.ResourceNotFoundException as error:
+            raise TargetTableNotFound(
+                f"table {name} does not exist: create it, or correct the stack's DynamodbTargetTable."
+            ) from error
 
 
 def _attribute_types(table: "TableDescriptionTypeDef") -> dict[str, KeyType]:

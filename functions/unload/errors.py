@@ -1,6 +1,6 @@
 """What can go wrong between an execution's input and the loaders' work. The class names reach the state machine."""
 
-from errors import PipelineError, TransientError
+from errors import PipelineError
 
 
 class InvalidQuery(PipelineError):
@@ -29,7 +29,3 @@ class InvalidManifest(PipelineError):
 
 class ManifestMismatch(PipelineError):
     """The unloaded files are not those that the manifest lists: missing, foreign, of another size or row count."""
-
-
-class StorageUnavailable(TransientError):
-    """S3 or DynamoDB kept failing or throttling through the SDK's own retries."""

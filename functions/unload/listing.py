@@ -10,7 +10,8 @@ from unload.manifest import Manifest, check_files, read_manifest
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# One HEAD per file, each mostly waiting.
+# ListObjectsV2 tells sizes, but awswrangler's listing drops them: what it has for sizes is one HEAD per file, each
+# mostly waiting.
 _SIZE_THREADS = 16
 
 

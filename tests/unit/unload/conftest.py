@@ -129,13 +129,13 @@ def list_unloaded(execution_input: Any = None) -> dict[str, Any]:
     return listed
 
 
-def answer_calls(operation: str, status: int, code: str) -> None:
-    """Let every call of an operation (`s3.PutObject`) end with an error, after the SDK's own retries."""
+def answer_calls(operation: str, status: int, code: str, path: str = "") -> None:
+    """Let every call of an operation (`s3.PutObject`), or those of one URL path, end with an error, retries and all."""
     answer = AWSResponse("https://aws", status, HTTPHeaders(), None)
     parsed = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
-    def respond(**_: Any) -> Any:
-        return answer, parsed
+    def respond(params: dict[str, Any], **_: Any) -> Any:
+        return (answer, parsed) if params["url_path"].endswith(path) else None
 
     aws_clients.client("s3").meta.events.register(f"before-call.{operation}", respond)
 

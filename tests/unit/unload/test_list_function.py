@@ -11,11 +11,15 @@ import pytest
 from dynamo_load.errors import (
     AmbiguousColumns,
     CorruptParquetFile,
+    FileAccessDenied,
+    FileReadInterrupted,
     KeyTypeMismatch,
+    MissingFile,
     MissingKeyColumn,
     MissingTtlColumn,
     UnsupportedColumnType,
 )
+from errors import AwsRefused, AwsUnavailable
 from statements.errors import InvalidInput, MissingConfiguration
 from tests.unit.unload.conftest import (
     BUCKET,
@@ -27,7 +31,7 @@ from tests.unit.unload.conftest import (
     make_target,
     reviews,
 )
-from unload.errors import InvalidManifest, ManifestMismatch, StorageUnavailable, TargetTableNotFound
+from unload.errors import InvalidManifest, ManifestMismatch, TargetTableNotFound
 
 pytestmark = pytest.mark.usefixtures("target")
 
@@ -349,10 +353,41 @@ def test_a_bad_input_or_a_bad_stack_is_named(monkeypatch: pytest.MonkeyPatch) ->
         list_unloaded()
 
 
-def test_a_failure_of_s3_that_may_pass_has_a_name_to_retry() -> None:
+@pytest.mark.parametrize(
+    ("operation", "status", "code", "error"),
+    [
+        ("PutObject", 503, "SlowDown", AwsUnavailable),
+        ("PutObject", 403, "AccessDenied", AwsRefused),
+        ("GetObject", 403, "AccessDenied", AwsRefused),
+    ],
+)
+def test_a_failure_of_s3_has_a_name_that_says_whether_it_may_pass(
+    operation: str, status: int, code: str, error: type[Exception]
+) -> None:
     unloaded = Unloaded()
     unloaded.add("0000_part_00.parquet", reviews(10))
     unloaded.store()
-    answer_calls("s3.PutObject", 500, "InternalError")
-    with pytest.raises(StorageUnavailable, match="PutObject"):
+    answer_calls(f"s3.{operation}", status, code)
+    with pytest.raises(error, match=f"{operation}.*{code}"):
         list_unloaded()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        (403, "AccessDenied", FileAccessDenied),
+        (404, "NoSuchKey", MissingFile),
+        (500, "InternalError", FileReadInterrupted),
+    ],
+)
+@pytest.mark.parametrize("name", ["0000_part_00.parquet", "0001_part_00.parquet"])
+def test_a_file_that_cannot_be_read_is_named(name: str, status: int, code: str, error: type[Exception]) -> None:
+    """The first file is looked into for its columns, the second for its row groups."""
+    unloaded = Unloaded()
+    unloaded.add("0000_part_00.parquet", reviews(10))
+    unloaded.add("0001_part_00.parquet", reviews(30_000))
+    unloaded.store()
+    answer_calls("s3.GetObject", status, code, name)
+    with pytest.raises(error, match=name):
+        list_unloaded()
+    assert keys("loads/") == []

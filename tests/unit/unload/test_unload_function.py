@@ -107,7 +107,7 @@ def test_a_target_with_the_configured_sort_key_fits(task: WaitingTask, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "error"), [("SlowDown", 503, "StorageUnavailable"), ("AccessDenied", 403, "BucketRefused")]
+    ("code", "status", "error"), [("SlowDown", 503, "AwsUnavailable"), ("AccessDenied", 403, "BucketRefused")]
 )
 def test_a_bucket_that_cannot_be_looked_at_now_or_ever_is_told_apart(
     task: WaitingTask, code: str, status: int, error: str
