@@ -62,8 +62,8 @@ class BatchTransport:
     """Writes batches to one table, given by name or ARN, with region, endpoint and credentials of a botocore session.
 
     At most `max_in_flight` requests are under way at once; how many are, is adapted to what the table takes. All, also
-    those that are sent again, are paid from `budget` if there is one. `deadline` gives the seconds that are left: from 0
-    on nothing is awaited any more. A request without an answer after `request_seconds` is given up, and sent again.
+    those that are sent again, are paid from `budget` if there is one. `deadline` gives the seconds that are left: from
+    0 on nothing is awaited any more. A request without an answer after `request_seconds` is given up, and sent again.
     """
 
     def __init__(
