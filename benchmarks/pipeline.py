@@ -54,7 +54,7 @@ def measure(rows: tuple[int, ...], report: Callable[[str], None]) -> list[Pipeli
                     timeout_seconds=_TIMEOUT_SECONDS,
                 )
             states: SFNClient = aws.client("stepfunctions")
-            processes = _Processes()
+            processes = _Processes(_postgres(aws.directory))
             processes.look()
             before = processes.cpu_seconds
             arn = executions.start(states, outputs["RedshiftToDynamoStateMachineArn"], {})
@@ -96,10 +96,20 @@ def _state_seconds(states: SFNClient, execution_arn: str) -> dict[str, float]:
     return seconds
 
 
+def _postgres(directory: Path) -> psutil.Process:
+    """The server behind the local Redshift, which is a child of the system rather than of the local AWS."""
+    for process in psutil.process_iter(["cmdline"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if "postgres" in command and str(directory) in command:
+            return process
+    raise RuntimeError(f"no PostgreSQL server runs in {directory}")
+
+
 @dataclass
 class _Processes:
     """The processes of the local AWS, as last seen; one that ends between two looks loses a tenth of a second."""
 
+    postgres: psutil.Process
     loader_peak_bytes: int = 0
     _seen: dict[tuple[int, float], tuple[str, float]] = field(default_factory=dict)
 
@@ -113,10 +123,11 @@ class _Processes:
 
     def look(self) -> None:
         """Note what every process has used."""
-        for process in psutil.Process().children(recursive=True):
+        redshift = [self.postgres, *self.postgres.children(recursive=True)]
+        for process in [*psutil.Process().children(recursive=True), *redshift]:
             try:
                 identity = (process.pid, process.create_time())
-                kind = self._seen[identity][0] if identity in self._seen else _kind(process)
+                kind = _kind(process)
                 times = process.cpu_times()
                 self._seen[identity] = (kind, times.user + times.system)
                 if kind == "loader":
