@@ -77,15 +77,13 @@ class Attribute:
 def attribute(field: pa.Field, *, is_super: bool = False, is_ttl: bool = False) -> Attribute:
     """Return the attribute that a column becomes.
 
-    Raises:
-        UnsupportedColumnName: DynamoDB has no such attribute name.
-        UnsupportedColumnType: values of this Arrow type have no place in an item, or not the place asked for.
-
+    Raises UnsupportedColumnName if DynamoDB has no such attribute name, UnsupportedColumnType if values of this Arrow
+    type have no place in an item, or not the place asked for.
     """
     name_bytes = len(field.name.encode())
     if not 0 < name_bytes <= _MAX_NAME_BYTES:
         raise UnsupportedColumnName(
-            f"A column name has {name_bytes} bytes, DynamoDB's attribute names have 1 to {_MAX_NAME_BYTES}: "
+            f"a column name has {name_bytes} bytes, DynamoDB's attribute names have 1 to {_MAX_NAME_BYTES}: "
             "give the column an alias in the query."
         )
     arrow_type = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
@@ -99,7 +97,7 @@ def attribute(field: pa.Field, *, is_super: bool = False, is_ttl: bool = False) 
         kind = _kind(arrow_type)
         purpose = "in a DynamoDB item: cast it to VARCHAR in the query"
     if kind is None:
-        raise UnsupportedColumnType(f"Column {field.name!r} of type {field.type} has no place {purpose}.")
+        raise UnsupportedColumnType(f"column {field.name!r} of type {field.type} has no place {purpose}.")
     return Attribute(field.name, kind)
 
 

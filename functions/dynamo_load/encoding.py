@@ -54,14 +54,9 @@ class EncodedRows:
 class ItemEncoder:
     """Encodes batches of one schema for one table.
 
-    Raises:
-        MissingKeyColumn: the rows lack a key column.
-        AmbiguousColumns: two columns' names are the same but for case.
-        MissingTtlColumn: the rows lack the column of the TTL attribute.
-        KeyTypeMismatch: a key column's type isn't the one of the table's key, or of a secondary index's key.
-        UnsupportedColumnType: a column's type has no place in an item.
-        UnsupportedColumnName: a column's name can't be an attribute's.
-
+    Raises AmbiguousColumns if two columns' names are the same but for case, MissingKeyColumn or MissingTtlColumn if the
+    rows lack a column of the table's key or its TTL attribute, UnsupportedColumnName or UnsupportedColumnType if a
+    column has no place in an item, KeyTypeMismatch if one doesn't fit the key, the table's or an index's, that it is.
     """
 
     def __init__(self, schema: pa.Schema, mapping: ItemMapping) -> None:
@@ -98,7 +93,7 @@ class ItemEncoder:
     def encode(self, rows: pa.RecordBatch) -> EncodedRows:
         """Encode one batch, whose schema must be the encoder's."""
         if not rows.schema.equals(self._schema):
-            raise ValueError("The batch's schema isn't the one this encoder was made for.")
+            raise ValueError("the batch's schema isn't the one this encoder was made for.")
         faults = RowFaults()
         columns = [_encoded(attribute, rows.column(attribute.name), faults) for attribute in self._attributes]
         for column, limit in zip(columns, self._key_limits, strict=False):
@@ -122,7 +117,7 @@ def _check_names(schema: pa.Schema) -> None:
     clashing = [name for name in schema.names if spellings[name.lower()] > 1]
     if clashing:
         raise AmbiguousColumns(
-            f"Columns {', '.join(map(repr, clashing))} have one name but for case: give them aliases in the query."
+            f"columns {', '.join(map(repr, clashing))} have one name but for case: give them aliases in the query."
         )
 
 
@@ -130,7 +125,7 @@ def _check_keys_present(keys: Sequence[KeyAttribute], schema: pa.Schema) -> None
     for key in keys:
         if key.name not in schema.names:
             raise MissingKeyColumn(
-                f"The table's key attribute {key.name!r} isn't among the columns {', '.join(map(repr, schema.names))}: "
+                f"the table's key attribute {key.name!r} isn't among the columns {', '.join(map(repr, schema.names))}: "
                 "select it, with exactly this name, case included."
             )
 
