@@ -26,17 +26,19 @@ class Target:
 
         The sort key and the TTL attribute are empty where the table has none. Raises MissingConfiguration.
         """
+        sort_key = None
+        if environment.get("TARGET_SORT_KEY"):
+            sort_key = _key_attribute(environment, "TARGET_SORT_KEY", "TARGET_SORT_KEY_TYPE")
         mapping = ItemMapping(
-            partition_key=_key_attribute(environment, "TARGET_PARTITION_KEY"),
-            sort_key=_key_attribute(environment, "TARGET_SORT_KEY") if environment.get("TARGET_SORT_KEY") else None,
+            partition_key=_key_attribute(environment, "TARGET_PARTITION_KEY", "TARGET_PARTITION_KEY_TYPE"),
+            sort_key=sort_key,
             ttl_attribute=environment.get("TTL_ATTRIBUTE") or None,
         )
         return cls(required(environment, "TARGET_TABLE"), mapping)
 
 
-def _key_attribute(environment: Mapping[str, str], variable: str) -> KeyAttribute:
-    type_variable = f"{variable}_TYPE"
+def _key_attribute(environment: Mapping[str, str], name_variable: str, type_variable: str) -> KeyAttribute:
     text = required(environment, type_variable)
     if text not in get_args(KeyType):
         raise MissingConfiguration(f"environment variable {type_variable} is {text!r}: set it to S, N or B.")
-    return KeyAttribute(required(environment, variable), cast("KeyType", text))
+    return KeyAttribute(required(environment, name_variable), cast("KeyType", text))
