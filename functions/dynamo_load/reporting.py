@@ -1,9 +1,14 @@
 """What a verified load logs and counts."""
 
-from dataclasses import asdict
+from __future__ import annotations
 
-from dynamo_load.verifying import LoadResult
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 from telemetry import MetricUnit, logger, metrics
+
+if TYPE_CHECKING:
+    from dynamo_load.verifying import LoadResult
 
 
 def record_load(figures: LoadResult) -> None:

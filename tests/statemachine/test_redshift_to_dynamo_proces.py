@@ -189,9 +189,9 @@ def test_a_dry_run_ends_with_its_report(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("state", "named"),
     [
-        ("unload", ["RedshiftBusy", "RedshiftUnavailable", "StorageUnavailable"]),
-        ("list", ["FileReadInterrupted", "StorageUnavailable"]),
-        ("verify", ["LedgerUnavailable"]),
+        ("unload", ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable"]),
+        ("list", ["AwsUnavailable", "FileReadInterrupted"]),
+        ("verify", ["AwsUnavailable", "LedgerUnavailable"]),
     ],
 )
 def test_a_transient_error_is_retried_a_bounded_number_of_times(machine: Machine, state: str, named: list[str]) -> None:
