@@ -39,7 +39,7 @@ test-fast: $(TEST_STAMP) $(CHECKOV_STAMP) ## Run the tests that need no deployed
 lint: $(TEST_STAMP) ## Check style and types
 	"$(VENV)/bin/ruff" check .
 	"$(VENV)/bin/ruff" format --check .
-	"$(VENV)/bin/mypy" functions local layers/build.py tests benchmarks
+	"$(VENV)/bin/mypy" functions local layers/build.py scripts tests benchmarks
 
 format: $(TEST_STAMP) ## Format the Python sources
 	"$(VENV)/bin/ruff" check --fix-only .
