@@ -11,7 +11,8 @@ import pytest
 
 from local import executions
 from local.mails import Mailbox
-from local.stack import CLUSTER, DATABASE, LocalAws
+from local.redshift.target import CLUSTER_IDENTIFIER
+from local.stack import DATABASE, LocalAws
 
 if TYPE_CHECKING:
     from local.data_api import DataApi
@@ -238,7 +239,7 @@ def test_a_late_event_changes_nothing(procedures: Procedures) -> None:
         "CREATE OR REPLACE PROCEDURE public.sp_nap() AS $$ BEGIN PERFORM pg_sleep(1); END; $$ LANGUAGE plpgsql"
     )
     arn = executions.start(procedures.states, procedures.machine, {"spname": "public.sp_nap"})
-    stopped = []
+    stopped: list[bool] = []
 
     def stop() -> None:
         if not stopped and _running_statement(procedures, arn):
@@ -271,4 +272,4 @@ def test_sixty_executions_at_once_each_run_their_own_statement_once(procedures: 
 def test_the_stack_runs_on_the_cluster_and_database_it_was_given(procedures: Procedures) -> None:
     execution = procedures.run({"spname": LOG, "event_message": "where"})
     described = _as_statement_role(procedures).describe_statement(Id=execution.output["statement_id"])
-    assert (described["ClusterIdentifier"], described["Database"]) == (CLUSTER, DATABASE)
+    assert (described["ClusterIdentifier"], described["Database"]) == (CLUSTER_IDENTIFIER, DATABASE)
