@@ -41,6 +41,12 @@ def _settings() -> Settings:
     )
 
 
+@cache
+def _session() -> botocore.session.Session:
+    # Kept for the next invocation: parsing the service's model takes longer than many requests.
+    return botocore.session.get_session()
+
+
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -56,7 +62,7 @@ def _loader(plan: dict[str, Any], piece: Piece, settings: Settings, context: Lam
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000 - settings.hand_over_seconds
 
-    s3, dynamodb, session = client("s3"), client("dynamodb"), botocore.session.get_session()
+    s3, dynamodb, session = client("s3"), client("dynamodb"), _session()
     units_per_second = plan["max_write_units_per_second"]
     budget = None
     if units_per_second:

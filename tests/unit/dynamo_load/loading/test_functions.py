@@ -104,7 +104,7 @@ def functions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr(metrics.provider, "namespace", "test")
-    for cached in (aws_clients._client, load_dynamo.app._settings):
+    for cached in (aws_clients._client, load_dynamo.app._settings, load_dynamo.app._session):
         cached.cache_clear()
     return stage
 
