@@ -106,9 +106,9 @@ class PieceLoader:
         if items.rejects:
             self._rejects.keep(chunk, items.rejects)
         offsets = items.offsets.tolist()
-        units = _sums(items.write_units)
-        rejected = _sums(_marked([reject.row for reject in items.rejects], len(replaced)))
-        superseded = _sums(replaced)
+        units_before = _sums(items.write_units)
+        rejected_before = _sums(_marked([reject.row for reject in items.rejects], len(replaced)))
+        superseded_before = _sums(replaced)
         begin = int(np.searchsorted(rows, first_row))
         while first_row < len(replaced):
             end = _batch_end(offsets, begin)
@@ -117,8 +117,8 @@ class PieceLoader:
             span = Span(
                 end=chunk.first_row + next_row,
                 written=end - begin,
-                rejected=rejected[next_row] - rejected[first_row],
-                superseded=superseded[next_row] - superseded[first_row],
+                rejected=rejected_before[next_row] - rejected_before[first_row],
+                superseded=superseded_before[next_row] - superseded_before[first_row],
                 item_bytes=offsets[end] - offsets[begin],
             )
             self._watermark.expect(span)
@@ -126,7 +126,7 @@ class PieceLoader:
                 last_row = chunk.first_row + int(rows[end - 1])
                 self._in_flight[last_row] = span
                 body = items.text[offsets[begin] : offsets[end] - 1]
-                yield Batch(body, end - begin, units[end] - units[begin], last_row)
+                yield Batch(body, end - begin, units_before[end] - units_before[begin], last_row)
             else:
                 self._watermark.settle(span, write_units=0.0)
             begin, first_row = end, next_row

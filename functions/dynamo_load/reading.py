@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
 CHUNK_ROWS = 10_000
-"""Rows of a chunk, unless they are wide: a multiple of 25, what one BatchWriteItem request takes."""
+"""Rows of a chunk, unless they are wide."""
 
 _CHUNK_BYTES = 8 * 1024 * 1024
-_REQUEST_ROWS = 25
 # A row group of this size is fetched in one request or a few (UNLOAD writes 32 to 128 MB), a larger one in streams.
 _FETCHED_WHOLE_BYTES = 64 * 1024 * 1024
 _STREAM_BYTES = 2 * 1024 * 1024
@@ -277,10 +276,8 @@ def _row_groups(part: Slice, file: _ObjectFile, metadata: pq.FileMetaData, first
 
 
 def _chunk_rows(group: pq.RowGroupMetaData) -> int:
-    if not group.num_rows:
-        return CHUNK_ROWS
     rows: int = _CHUNK_BYTES * group.num_rows // max(1, group.total_byte_size)
-    return max(_REQUEST_ROWS, min(CHUNK_ROWS, rows - rows % _REQUEST_ROWS))
+    return max(1, min(CHUNK_ROWS, rows))
 
 
 def _chunks(group: _RowGroup, start: int) -> Iterator[Chunk]:

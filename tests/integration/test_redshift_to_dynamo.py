@@ -286,13 +286,19 @@ def test_redelivered_completion_events_change_nothing(loads: Loads, name: str) -
     assert len(delivered) > 1
 
 
-def test_rows_that_cannot_be_written_are_missed_by_number_and_reason(loads: Loads, name: str, mailbox: Mailbox) -> None:
-    with denied(loads, "dynamodb:BatchWriteItem"):
+@pytest.mark.parametrize(
+    ("action", "failure"),
+    [("dynamodb:BatchWriteItem", "DynamoDbRefused: AccessDeniedException"), ("s3:GetObject", "FileAccessDenied: ")],
+)
+def test_rows_that_cannot_be_loaded_are_missed_by_number_and_reason(
+    loads: Loads, name: str, mailbox: Mailbox, action: str, failure: str
+) -> None:
+    with denied(loads, action):
         failed = loads.fail({"query": some_reviews(60, name)})
 
     assert failed.error == "RowsUnaccounted"
     assert failed.cause.startswith("60 rows were unloaded; 0 written, 0 rejected and 0 superseded leave 60 unaccounted")
-    assert "DynamoDbRefused: AccessDeniedException" in failed.cause
+    assert failure in failed.cause
     assert failed.cause in mail_about(failed, mailbox)
 
 
