@@ -71,8 +71,8 @@ def _draw_fan_out(axes: Axes, runs: list[dict[str, Any]]) -> None:
         ]
         axes.plot(loaders, rates, marker="o", color=_COLORS[table], label=_LABELS[table])
     axes.set_xticks(loaders)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
     axes.set_xlabel("loaders on one core")
     axes.set_ylabel("rows per second, all together")
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    axes.legend()
+    axes.legend(loc="upper left")
