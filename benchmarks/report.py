@@ -130,7 +130,7 @@ def _peers(part: dict[str, Any]) -> str:
                     f"{of_way[0]['rows']:,}",
                     f"{median(costs):.3g}",
                     f"{min(costs):.3g} to {max(costs):.3g}",
-                    f"{base / median(costs):.2g}",
+                    f"{base / median(costs):.1f}",
                     f"{median(map(rows_per_second, of_way)):,.0f}",
                     f"{median(run['peak_bytes'] for run in of_way) / 1e6:.0f}",
                 )
