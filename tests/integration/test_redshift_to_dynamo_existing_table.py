@@ -72,7 +72,9 @@ def test_an_existing_table_with_a_sort_key_and_ttl_is_loaded(aws: LocalAws, stat
 
 def test_a_key_column_of_another_type_is_refused(aws: LocalAws, state_machine: str) -> None:
     execution = executions.run(
-        aws.client("stepfunctions"), state_machine, {"query": "SELECT 'Bonn' AS shop, 'one' AS sale"}
+        aws.client("stepfunctions"),
+        state_machine,
+        {"query": "SELECT 'Bonn' AS shop, 'one' AS sale, CURRENT_DATE AS expires"},
     )
 
     assert (execution.status, execution.error) == ("FAILED", "KeyTypeMismatch")
