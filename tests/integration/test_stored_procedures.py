@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -249,6 +250,8 @@ def test_a_late_event_changes_nothing(procedures: Procedures) -> None:
     execution = executions.wait(procedures.states, arn, while_running=stop)
     assert execution.status == "ABORTED"
     row = procedures.statement(execution)
+    while _as_statement_role(procedures).describe_statement(Id=row["statementId"])["Status"] == "STARTED":
+        time.sleep(0.1)
     procedures.call_back(
         {"statementName": row["statementName"], "statementId": row["statementId"], "state": "FINISHED"}
     )

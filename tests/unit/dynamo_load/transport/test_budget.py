@@ -218,6 +218,7 @@ def test_a_throttled_ledger_keeps_loaders_waiting_but_does_not_end_them(ledger: 
         assert ledger.asked == asked + 1, "the SDK's own retries would block the requests in flight"
         now += wait
     ledger.answer = None
+    now += 5
     assert budget.take(BATCH_UNITS) == 0
 
 
