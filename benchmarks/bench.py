@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 IN_FLIGHT = 32
 _ROOT = Path(__file__).parents[1]
 _STOP_SECONDS = 10
-_RUN_SECONDS = 600
 
 
 class RowsUnaccountedFor(Exception):

@@ -1,4 +1,4 @@
-"""Part 3: several loaders at once, each with a piece of its own, on one core and into one table."""
+"""Several loaders at once, each with a piece of its own, on one core and into one table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Part 4: what must hold whatever the table and the files are like, and how soon a loader writes its first row."""
+"""What must hold whatever the table and the files are like, and how soon a loader writes its first row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Part 1: the loader against the usual ways and the floor, one after the other, again and again."""
+"""The loader against the usual ways and the floor, one after the other, again and again."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Circumstances:
             processor=f"{model[1] if model else 'processor'} ({platform.machine()})",
             cores=os.cpu_count() or 1,
             load_average=os.getloadavg()[0],
-            system=f"{platform.system()} {platform.release()}",
+            system=platform.system(),
             python=platform.python_version(),
             versions={name: version(name) for name in _PACKAGES},
         )

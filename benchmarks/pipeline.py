@@ -1,4 +1,4 @@
-"""Part 2: the deployed application on the local AWS, from table to table, and which of its processes are how busy."""
+"""The deployed application on the local AWS, from table to table, and which of its processes are how busy."""
 
 from __future__ import annotations
 

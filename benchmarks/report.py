@@ -55,11 +55,11 @@ def rows_per_second(run: dict[str, Any]) -> float:
     return float(run["rows"] / run["wall_seconds"])
 
 
-def less_cpu(runs: Runs, dataset: str) -> list[float]:
-    """How many times less CPU a row costs the loader than the baseline, in each repetition."""
+def less_cpu(runs: Runs, dataset: str, way: str = LOADER) -> list[float]:
+    """How many times less CPU a row costs a way than the baseline, in each repetition."""
     cost = {(run["repetition"], run["way"]): cpu_per_million(run) for run in runs if run["dataset"] == dataset}
     repetitions = sorted({repetition for repetition, _ in cost})
-    return [cost[repetition, BASELINE] / cost[repetition, LOADER] for repetition in repetitions]
+    return [cost[repetition, BASELINE] / cost[repetition, way] for repetition in repetitions]
 
 
 def markdown(performance: Performance) -> str:
@@ -119,7 +119,6 @@ def _peers(part: dict[str, Any]) -> str:
     runs = part["runs"]
     lines = []
     for dataset in ("wide", "narrow"):
-        base = median(map(cpu_per_million, _of(runs, dataset=dataset, way=BASELINE)))
         for way in WAYS:
             of_way = _of(runs, dataset=dataset, way=way)
             costs = [cpu_per_million(run) for run in of_way]
@@ -130,7 +129,7 @@ def _peers(part: dict[str, Any]) -> str:
                     f"{of_way[0]['rows']:,}",
                     f"{median(costs):.3g}",
                     f"{min(costs):.3g} to {max(costs):.3g}",
-                    f"{base / median(costs):.1f}",
+                    f"{median(less_cpu(runs, dataset, way)):.1f}",
                     f"{median(map(rows_per_second, of_way)):,.0f}",
                     f"{median(run['peak_bytes'] for run in of_way) / 1e6:.0f}",
                 )
@@ -330,7 +329,7 @@ def _circumstances(parts: dict[str, dict[str, Any]]) -> str:
 
 {_table(("part", "measured", "machine", "load before", "versions"), lines)}
 `make bench` measures the parts `peers`, `fan_out` and `limits` in about a quarter of an hour,
-`python -m benchmarks pipeline --rows 10000 100000 1000000` the local pipeline. `python -m benchmarks peers` measures
+`python -m benchmarks pipeline --rows 10000 100000` the local pipeline. `python -m benchmarks peers` measures
 one part and leaves the others as they are, `--latency 0.02` changes the sink's, `--quick` only shows that all of it
 runs. "Load before" is the machine's load average when a part began: other processes lengthen wall times, and CPU times
 a little.
