@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -48,7 +48,7 @@ def measure(rows: tuple[int, ...], report: Callable[[str], None]) -> list[Pipeli
                     count,
                     s3=aws.client("s3"),
                     redshift_data=aws.client("redshift-data"),
-                    connection=cast("reviews.Connection", aws.redshift_connection),
+                    connection=aws.redshift_connection,
                     bucket=ARTIFACTS_BUCKET,
                     directory=Path(directory),
                     timeout_seconds=_TIMEOUT_SECONDS,

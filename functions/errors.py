@@ -18,3 +18,7 @@ class AwsUnavailable(TransientError):
 
 class AwsRefused(PipelineError):
     """An AWS service refused a call: no permission, no such resource, a bad request. It would do so again."""
+
+
+class MissingConfiguration(PipelineError):
+    """An environment variable that the template sets is absent or malformed."""

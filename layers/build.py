@@ -1,7 +1,7 @@
 """Builds one Lambda layer from pinned wheels, on any Linux or macOS, without Docker.
 
-Usage: ``python3 build.py <requirements file> <artifacts folder>``; the layer goes into ``<artifacts folder>/python``.
-It is built for Lambda's Python 3.13 on arm64 unless the environment says ``LAYER_PLATFORM=host``: then for
+Usage: `python3 build.py <requirements file> <artifacts folder>`; the layer goes into `<artifacts folder>/python`.
+It is built for Lambda's Python 3.13 on arm64 unless the environment says `LAYER_PLATFORM=host`: then for
 the interpreter and machine that run this script, which is what the local AWS runs handlers on.
 """
 
@@ -70,9 +70,9 @@ _FILE_TIME = 315532800
 
 
 def build(requirements: Path, python_folder: Path, platform: str) -> None:
-    """Install the pinned wheels into a new ``python_folder``, trimmed and with fixed times and modes.
+    """Install the pinned wheels into a new `python_folder`, trimmed and with fixed times and modes.
 
-    ``platform`` is ``lambda`` or ``host``. Raises SystemExit with pip's own words if a wheel can't be had.
+    `platform` is `lambda` or `host`. Raises SystemExit with pip's own words if a wheel can't be had.
     """
     if python_folder.exists():
         shutil.rmtree(python_folder)
@@ -111,7 +111,7 @@ def _make_reproducible(python_folder: Path) -> None:
 
 
 def main() -> None:
-    """Build the layer that the command line and ``LAYER_PLATFORM`` name."""
+    """Build the layer that the command line and `LAYER_PLATFORM` name."""
     arguments = ArgumentParser(description="Build one Lambda layer from pinned wheels.")
     arguments.add_argument("requirements", type=Path, help="file with the exact versions to install")
     arguments.add_argument("artifacts", type=Path, help="folder to write the layer's python folder into")

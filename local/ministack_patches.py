@@ -39,7 +39,7 @@ def apply() -> None:
     if installed != MINISTACK_VERSION:
         raise UnsupportedMiniStackError(
             f"the local AWS needs MiniStack {MINISTACK_VERSION}, but {installed} is installed: run "
-            f"`pip install 'ministack[full]=={MINISTACK_VERSION}'`, or check every patch here against {installed}"
+            f"`pip install 'ministack=={MINISTACK_VERSION}'`, or check every patch here against {installed}"
         )
     _read_state_machines_in_yaml()
     _report_what_a_handler_raised()

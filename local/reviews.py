@@ -5,17 +5,18 @@ customers and ratings, bodies from one word to thousands, nulls, quotes, markup 
 seed gives the same rows, and fewer rows are the first of more.
 """
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from local.data_api import DataApi
 
 if TYPE_CHECKING:
     from mypy_boto3_redshift_data import RedshiftDataAPIServiceClient
@@ -78,16 +79,6 @@ _CATEGORIES = """
 """
 
 
-class Connection(TypedDict, total=False):
-    """Where SQL runs: the Data API's own connection parameters."""
-
-    ClusterIdentifier: str
-    WorkgroupName: str
-    Database: str
-    SecretArn: str
-    DbUser: str
-
-
 @dataclass(frozen=True)
 class _Catalogue:
     """The products that reviews are about, and the words they are written with; both fixed by the seed."""
@@ -100,14 +91,14 @@ class _Catalogue:
 
 
 def batches(rows: int, *, seed: int = 0) -> Iterator[pa.RecordBatch]:
-    """Yield the first ``rows`` reviews of ``seed`` in batches of at most 20,000 rows, with `SCHEMA`."""
+    """Yield the first `rows` reviews of `seed` in batches of at most 20,000 rows, with `SCHEMA`."""
     catalogue = _catalogue(seed)
     for block, first_row in enumerate(range(0, rows, _BLOCK_ROWS)):
         yield _block(catalogue, seed, block).slice(0, rows - first_row)
 
 
 def write_parquet(path: Path, rows: int, *, seed: int = 0, row_group_rows: int = 100_000) -> None:
-    """Write the first ``rows`` reviews of ``seed`` to one Parquet file, version 1.0, Snappy."""
+    """Write the first `rows` reviews of `seed` to one Parquet file, version 1.0, Snappy."""
     _write_file(path, batches(rows, seed=seed), row_group_rows)
 
 
@@ -116,21 +107,22 @@ def load_reviews(
     *,
     s3: "S3Client",
     redshift_data: "RedshiftDataAPIServiceClient",
-    connection: Connection,
+    connection: Mapping[str, str],
     bucket: str,
     directory: Path,
     seed: int = 0,
     prefix: str = "reviews/",
     timeout_seconds: float = 600.0,
 ) -> None:
-    """Create the reviews table if it is missing and add ``rows`` reviews to it by COPY from S3.
+    """Create the reviews table if it is missing and add `rows` reviews to it by COPY from S3.
 
-    The files pass through ``directory``, one at a time, and through ``prefix`` in the bucket, which nothing
+    The files pass through `directory`, one at a time, and through `prefix` in the bucket, which nothing
     else may use meanwhile; both are left as they were.
 
-    Raises ``RuntimeError`` with Redshift's words if a statement fails, ``TimeoutError`` if it takes too long.
+    Raises `SqlFailedError` with Redshift's words if a statement fails or takes too long.
     """
-    _execute(redshift_data, connection, TABLE_DDL.read_text(encoding="utf-8"), timeout_seconds)
+    redshift = DataApi(redshift_data, connection)
+    redshift.run_script(TABLE_DDL)
     if rows == 0:
         return
     source = batches(rows, seed=seed)
@@ -143,7 +135,7 @@ def load_reviews(
             path.unlink()
             keys.append(f"{prefix}{path.name}")
         copy = f"COPY {TABLE} FROM 's3://{bucket}/{prefix}' IAM_ROLE default FORMAT AS PARQUET"
-        _execute(redshift_data, connection, copy, timeout_seconds)
+        redshift.query(copy, timeout_seconds=timeout_seconds)
     finally:
         for key in keys:
             s3.delete_object(Bucket=bucket, Key=key)
@@ -159,23 +151,6 @@ def _write_file(path: Path, source: Iterator[pa.RecordBatch], row_group_rows: in
                 pending = pending.slice(row_group_rows)
         if len(pending):
             writer.write_table(pending)
-
-
-def _execute(
-    redshift_data: "RedshiftDataAPIServiceClient",
-    connection: Connection,
-    sql: str,
-    timeout_seconds: float,
-) -> None:
-    statement = redshift_data.execute_statement(Sql=sql, **connection)["Id"]
-    give_up = time.monotonic() + timeout_seconds
-    while (described := redshift_data.describe_statement(Id=statement))["Status"] != "FINISHED":
-        status = described["Status"]
-        if status in {"FAILED", "ABORTED"}:
-            raise RuntimeError(f"Redshift says {status}: {described.get('Error', 'no reason given')}: {sql}")
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"Redshift still says {status} after {timeout_seconds:.0f} s: {sql}")
-        time.sleep(0.05)
 
 
 def _catalogue(seed: int) -> _Catalogue:

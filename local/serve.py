@@ -7,10 +7,14 @@ import shlex
 import signal
 import sys
 import threading
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local import reviews
-from local.data_api import DataApi
+from local.data_api import DataApi, SqlFailedError
 from local.demo.redshift_to_dynamo import copy_reviews
 from local.stack import PROJECT, STACK_NAME, LocalAws, LocalAwsError, deploy
 
@@ -29,13 +33,13 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         with LocalAws() as aws:
-            outputs = deploy(aws, report=print)
+            outputs = deploy(aws, report=partial(print, flush=True))
             print(f"{PROCEDURE.relative_to(PROJECT)}, and {REVIEWS:,} reviews for {reviews.TABLE}")
             DataApi(aws.client("redshift-data"), aws.redshift_connection).run_script(PROCEDURE)
             copy_reviews(aws, REVIEWS)
             print(_instructions(aws, outputs), flush=True)
             stop.wait()
-    except LocalAwsError as error:
+    except (LocalAwsError, SqlFailedError, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
         return 1
     print("\nstopped; nothing is left running")
@@ -58,6 +62,7 @@ def _instructions(aws: LocalAws, outputs: Mapping[str, str]) -> str:
 The stack {STACK_NAME} runs on {aws.endpoint_url}. In another terminal:
 
 {exports}
+export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH
 
 # Run a stored procedure, and see what came of it:
 aws stepfunctions start-execution --state-machine-arn {procedures} \\
@@ -72,9 +77,13 @@ aws stepfunctions start-execution --state-machine-arn {loads} --input '{{}}'
 aws dynamodb scan --table-name {outputs["LedgerTableName"]}
 aws dynamodb scan --table-name {outputs["TargetTableName"]} --max-items 3
 
-# Look around (boto3 follows the same variables):
+# Look around (boto3 follows the same variables; `aws` is whichever AWS CLI you have):
 sam list stack-outputs --stack-name {STACK_NAME}
 sam logs --stack-name {STACK_NAME}
+
+# Deploy a stack of your own here; its layers must be built for this machine instead of Lambda's:
+LAYER_PLATFORM=host sam build --no-cached --build-dir .aws-sam/host
+sam deploy --guided --template-file .aws-sam/host/template.yaml
 
 Ctrl-C stops all of it."""  # noqa: S608
 

@@ -32,7 +32,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 ACCOUNT = "000000000000"
 DATABASE = "dev"
 SECRET_NAME = "local-redshift-awsuser"  # noqa: S105 - the name of a secret
-STACK_NAME = "local-redshift-event-driven"
+STACK_NAME = "local-redshift-pipelines"
 ARTIFACTS_BUCKET = "local-sam-artifacts"
 
 START_SECONDS = 60

@@ -1,9 +1,9 @@
-"""Checks that the layers fit Lambda and hold all that the functions import. Run: ``python scripts/check_layers.py``.
+"""Checks that the layers fit Lambda and hold all that the functions import. Run: `python scripts/check_layers.py`.
 
 Builds both layers for Lambda and for this machine, and checks four things: the size of a function with its layers,
 that every binary is for Lambda's processor and Python, that the pinned packages are complete, and (with the build for
 this machine) that every handler imports in an interpreter that has nothing but the standard library, what Lambda's
-runtime brings, the function's layers and ``functions/``.
+runtime brings, the function's layers and `functions/`.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def functions(template: dict[str, Any]) -> list[Function]:
 
 
 def build_layer(layer: str, platform: str, folder: Path) -> Path:
-    """Build a layer as ``sam build`` does, for ``lambda`` or ``host``; give the folder that gets on ``sys.path``."""
+    """Build a layer as `sam build` does, for `lambda` or `host`; give the folder that gets on `sys.path`."""
     make = ["make", "--silent", f"build-{layer}", f"ARTIFACTS_DIR={folder}", f"PYTHON={sys.executable}"]
     subprocess.run(make, cwd=ROOT / "layers", env=os.environ | {"LAYER_PLATFORM": platform}, check=True)  # noqa: S603
     return folder / "python"
@@ -121,7 +121,7 @@ def foreign_binaries(layer: Path) -> Iterator[str]:
 def unmet_requirements(layers: Iterable[Path], requirements: Iterable[Path]) -> Iterator[str]:
     """Say what the packages of layers used together require on Lambda and neither a layer nor the runtime has.
 
-    ``requirements`` are the layers' requirements files; they name the extras.
+    `requirements` are the layers' requirements files; they name the extras.
     """
     wanted = [
         Requirement(line) for file in requirements for line in file.read_text().splitlines() if re.match(r"\w", line)

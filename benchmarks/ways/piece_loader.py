@@ -12,9 +12,9 @@ import boto3
 import botocore.session
 
 from benchmarks.object_store import BUCKET
-from dynamo_load.encoding import ItemMapping, KeyAttribute
 from dynamo_load.ledger import PieceLedger
 from dynamo_load.loading import PieceLoader
+from dynamo_load.mapping import ItemMapping, KeyAttribute
 from dynamo_load.reading import Piece, Slice
 from dynamo_load.rejects import RejectedRows
 from dynamo_load.transport import BatchTransport

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pycurl
 
 from benchmarks.datasets import rows_of
-from dynamo_load.encoding import ItemEncoder, ItemMapping, KeyAttribute
+from dynamo_load.encoding import ItemEncoder
+from dynamo_load.mapping import ItemMapping, KeyAttribute
 from dynamo_load.signing import BatchWriteSigner
 
 if TYPE_CHECKING:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["EncodedRows", "ItemEncoder", "ItemMapping", "KeyAttribute", "RejectedRow"]
-
 _PUT_OPENING = '{"PutRequest":{"Item":{'
 _PUT_CLOSING = "}}},"
 

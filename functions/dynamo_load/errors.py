@@ -49,7 +49,7 @@ class WritesStalled(TransientError):
 
 
 class BudgetUnavailable(TransientError):
-    """The counters of the write budget, which all loaders share, could not be updated."""
+    """The write budget, which all loaders share, could not be asked for a minute."""
 
 
 class MissingFile(PipelineError):

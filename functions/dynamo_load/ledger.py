@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from aws_errors import named_failures
 from dynamo_load.errors import LedgerUnavailable, PieceTakenOver
 
 if TYPE_CHECKING:
@@ -78,7 +76,7 @@ class PieceLedger:
     def take_over(self) -> Tally:
         """Make this loader the only one that may record the piece, and return what the ones before it did."""
         now = time.time()
-        with _ledger_errors(self._table):
+        with named_failures(LedgerUnavailable):
             entry = self._dynamodb.update_item(
                 TableName=self._table,
                 Key=self._key,
@@ -117,8 +115,8 @@ class PieceLedger:
 
     def _set(self, values: dict[str, AttributeValueTypeDef]) -> None:
         values = values | {"updatedAt": _number(time.time())}
-        try:
-            with _ledger_errors(self._table):
+        with named_failures(LedgerUnavailable):
+            try:
                 self._dynamodb.update_item(
                     TableName=self._table,
                     Key=self._key,
@@ -128,21 +126,21 @@ class PieceLedger:
                     ExpressionAttributeValues={":loader": {"S": self._loader}}
                     | {f":{name}": value for name, value in values.items()},
                 )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
-            raise PieceTakenOver(
-                f"Another loader has taken over {self._piece}; this one stops and leaves the rest to it."
-            ) from error
+            except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+                raise PieceTakenOver(
+                    f"another loader has taken over {self._piece}; this one stops and leaves the rest to it."
+                ) from error
 
 
 def pieces(dynamodb: DynamoDBClient, table: str, load_id: str) -> Iterator[PieceEntry]:
-    """Yield the entries of all pieces of a load that a loader has begun. Raises LedgerUnavailable."""
+    """Yield the entries of all pieces of a load that a loader has begun. Raises LedgerUnavailable and AwsRefused."""
     pages = dynamodb.get_paginator("query").paginate(
         TableName=table,
         ConsistentRead=True,
         KeyConditionExpression="loadId = :load AND begins_with(entry, :pieces)",
         ExpressionAttributeValues={":load": {"S": load_id}, ":pieces": {"S": _ENTRY_PREFIX}},
     )
-    with _ledger_errors(table):
+    with named_failures(LedgerUnavailable):
         for page in pages:
             for entry in page["Items"]:
                 yield PieceEntry(
@@ -171,18 +169,3 @@ def _tally(entry: Mapping[str, Any]) -> Tally:
 
 def _number(value: float) -> AttributeValueTypeDef:
     return {"N": str(value)}
-
-
-@contextmanager
-def _ledger_errors(table: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code == "ConditionalCheckFailedException":
-            raise
-        raise LedgerUnavailable(
-            f"DynamoDB answered {code} for the ledger table {table}: it must exist and this function must have access."
-        ) from error
-    except BotoCoreError as error:
-        raise LedgerUnavailable(f"The ledger table {table} can't be reached ({type(error).__name__}).") from error

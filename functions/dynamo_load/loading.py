@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from numpy.typing import NDArray
 
-    from dynamo_load.encoding import EncodedRows, ItemMapping
+    from dynamo_load.encoding import EncodedRows
     from dynamo_load.ledger import PieceLedger, Tally
+    from dynamo_load.mapping import ItemMapping
     from dynamo_load.reading import Chunk, Piece
     from dynamo_load.rejects import RejectedRows
     from dynamo_load.transport import BatchTransport

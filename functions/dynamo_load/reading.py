@@ -96,14 +96,9 @@ class _RowGroup:
 class PieceReader:
     """Reads the rows of one piece.
 
-    All files are opened at once, so that what is wrong with any of them is known before the first row is read:
-
-    Raises:
-        MissingFile: a file isn't there.
-        FileAccessDenied: this function may not read it.
-        FileReadInterrupted: S3 failed or the connection broke; worth another try.
-        CorruptParquetFile: a file isn't Parquet, or has other rows or columns than the work list and the other files.
-
+    All files are opened at once, so that what is wrong with any of them is known before the first row is read. Raises
+    MissingFile, FileAccessDenied, FileReadInterrupted if S3 failed or the connection broke, and CorruptParquetFile for
+    what isn't Parquet or has other rows or columns than the work list and the other files.
     """
 
     def __init__(self, s3: S3Client, bucket: str, piece: Piece) -> None:
@@ -216,7 +211,7 @@ class _ObjectFile(io.RawIOBase):
             raise self._named(error) from error
         except BotoCoreError as error:
             raise FileReadInterrupted(
-                f"Reading {self.url} broke off ({type(error).__name__}); a retry goes on from the checkpoint."
+                f"reading {self.url} broke off ({type(error).__name__}); a retry goes on from the checkpoint."
             ) from error
 
     def _named(self, error: ClientError) -> Exception:

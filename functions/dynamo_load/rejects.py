@@ -10,8 +10,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from aws_errors import named_failures
 from dynamo_load.errors import RejectsNotStored
 
 if TYPE_CHECKING:
@@ -57,13 +56,8 @@ class RejectedRows:
             for position, reject in enumerate(rejects)
         ]
         key = f"{self._prefix}{chunk.first_row:09d}.jsonl"
-        try:
+        with named_failures(RejectsNotStored):
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=("\n".join(lines) + "\n").encode())
-        except (ClientError, BotoCoreError) as error:
-            cause = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-            raise RejectsNotStored(
-                f"{len(rejects)} rejected rows can't be stored as s3://{self._bucket}/{key} ({cause}): is it allowed?"
-            ) from error
 
 
 def _prefix(load_id: str) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, cast, get_args
 
 from dynamo_load.mapping import ItemMapping, KeyAttribute, KeyType
-from statements.errors import MissingConfiguration
-from statements.settings import required
+from environment import required
+from errors import MissingConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

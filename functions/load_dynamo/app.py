@@ -17,7 +17,7 @@ from dynamo_load.reading import Piece
 from dynamo_load.rejects import RejectedRows
 from dynamo_load.target import Target
 from dynamo_load.transport import BatchTransport
-from statements.settings import required
+from environment import required
 from telemetry import logger, tracer
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from environment import required
 from statements.data_api import RedshiftTarget
 from statements.inputs import parse_input
 from statements.names import CallbackTask
 from statements.procedure_call import ProcedureRequest, procedure_call
 from statements.reporting import record_submission
-from statements.settings import StatementSettings, required
+from statements.settings import StatementSettings
 from telemetry import logger, metrics, tracer
 
 

@@ -9,11 +9,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
 from dynamo_load.target import Target
+from environment import required
 from statements.data_api import RedshiftTarget, Statement
 from statements.inputs import parse_input
 from statements.names import CallbackTask, StatementKind, statement_name
 from statements.reporting import record_submission
-from statements.settings import StatementSettings, required
+from statements.settings import StatementSettings
 from telemetry import logger, metrics, tracer
 from unload.destination import bucket_uses_kms, check_target
 from unload.locations import unload_prefix

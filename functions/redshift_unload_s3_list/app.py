@@ -10,8 +10,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from aws_clients import client
 from aws_errors import named_failures
 from dynamo_load.target import Target
+from environment import required
 from statements.inputs import parse_input
-from statements.settings import required
 from telemetry import logger, tracer
 from unload.destination import index_keys
 from unload.estimate import WritePrice, estimate

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotocoreConnectionError
+from botocore.exceptions import ConnectionError as UnreachableError
 
-from statements.errors import MissingConfiguration, RedshiftBusy, RedshiftUnavailable, StatementRefused
+from errors import MissingConfiguration
+from statements.errors import RedshiftBusy, RedshiftUnavailable, StatementRefused
 from statements.names import StatementKind, client_token
 
 if TYPE_CHECKING:
@@ -144,5 +145,5 @@ def _translated() -> Iterator[None]:
         if code in _UNAVAILABLE or status >= 500:  # noqa: PLR2004
             raise RedshiftUnavailable(f"the Redshift Data API failed ({code}): {message}") from error
         raise StatementRefused(f"the Redshift Data API refused the call ({code}): {message}") from error
-    except (BotocoreConnectionError, HTTPClientError) as error:
+    except (UnreachableError, HTTPClientError) as error:
         raise RedshiftUnavailable(f"the Redshift Data API could not be reached ({type(error).__name__}).") from error

@@ -15,10 +15,6 @@ class ProcedureNotAllowed(PipelineError):
     """The procedure is none of those that the stack's AllowedProcedures patterns let through."""
 
 
-class MissingConfiguration(PipelineError):
-    """An environment variable that the template sets is absent or malformed."""
-
-
 class RedshiftBusy(TransientError):
     """Redshift or the Data API took no more statements just now (throttled, or 500 active statements)."""
 

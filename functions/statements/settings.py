@@ -4,21 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws_clients import client
+from environment import required
 from statements.data_api import RedshiftDataApi, RedshiftTarget
-from statements.errors import MissingConfiguration
 from statements.resuming import TaskResumer
 from statements.submitting import TaskSubmitter
 from statements.token_store import TokenStore
-
-
-def required(environment: Mapping[str, str], variable: str) -> str:
-    """The value of a variable that the template always sets; raises MissingConfiguration if it is empty or absent."""
-    value = environment.get(variable, "")
-    if not value:
-        raise MissingConfiguration(
-            f"environment variable {variable} is not set: deploy the function with the template."
-        )
-    return value
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Self
 
-from statements.errors import MissingConfiguration
-from statements.settings import required
+from environment import required
+from errors import MissingConfiguration
 
 if TYPE_CHECKING:
     from dynamo_load.encoding import EncodedRows

@@ -9,8 +9,8 @@ def execution_name(execution_arn: str) -> str:
 def unload_prefix(execution_arn: str, statement_name: str) -> str:
     """`unload/<execution name>/<digest of the statement>/`: a prefix that only one UNLOAD ever writes to.
 
-    A retried attempt has the same statement name and runs the same UNLOAD once. A redrive, or an execution that takes
-    up an old name, has another, so it never meets the files that a failed UNLOAD left behind; UNLOAD itself can stay
+    A retried attempt has the same statement name and runs the same UNLOAD once. An execution that takes up an old
+    name has another, so it never meets the files that a failed UNLOAD left behind; UNLOAD itself can stay
     at its default, to refuse a prefix that is not empty, and nothing needs the right to delete.
     """
     digest = statement_name.rsplit("|", 1)[-1]

@@ -6,9 +6,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from statements.errors import MissingConfiguration
+from environment import required
+from errors import MissingConfiguration
 from statements.inputs import ExecutionInput
-from statements.settings import required
 
 # A Distributed Map runs at most 10,000 children at once ("Map state in Distributed mode", Step Functions guide).
 _MAX_LOADERS = 10_000

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dynamo_load.encoding import EncodedRows, ItemEncoder, ItemMapping
+from dynamo_load.encoding import EncodedRows, ItemEncoder
+from dynamo_load.mapping import ItemMapping
 from dynamo_load.reading import Piece, PieceReader, Slice
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from environment import required
+from errors import MissingConfiguration
 from statements.data_api import Statement
-from statements.errors import MissingConfiguration
 from statements.names import StatementKind
-from statements.settings import required
 from unload.errors import InvalidQuery
 
 # The Data API's older, lower limit for one query string ("Using the Amazon Redshift Data API"); newer pages say 200 KB.

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from aws_clients import client
 from dynamo_load.reporting import record_load
 from dynamo_load.verifying import verify_load
-from statements.settings import required
+from environment import required
 from telemetry import logger, metrics, tracer
 
 

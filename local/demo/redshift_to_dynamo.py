@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from local import executions, reviews
 from local.demo import comparison
@@ -86,7 +86,7 @@ def copy_reviews(aws: LocalAws, rows: int) -> None:
             rows,
             s3=aws.client("s3"),
             redshift_data=aws.client("redshift-data"),
-            connection=cast("reviews.Connection", aws.redshift_connection),
+            connection=aws.redshift_connection,
             bucket=ARTIFACTS_BUCKET,
             directory=Path(directory),
         )

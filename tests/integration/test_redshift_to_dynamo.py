@@ -7,7 +7,7 @@ import tempfile
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -84,7 +84,7 @@ def loads(aws: LocalAws, outputs: dict[str, str], redshift: DataApi) -> Loads:
             REVIEWS,
             s3=aws.client("s3"),
             redshift_data=aws.client("redshift-data"),
-            connection=cast("reviews.Connection", aws.redshift_connection),
+            connection=aws.redshift_connection,
             bucket=ARTIFACTS_BUCKET,
             directory=Path(directory),
         )

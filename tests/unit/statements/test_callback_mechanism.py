@@ -9,7 +9,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 import aws_clients
-from statements.errors import MissingConfiguration, OutcomeNotVisible, RedshiftBusy
+from errors import MissingConfiguration
+from statements.errors import OutcomeNotVisible, RedshiftBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ from dynamo_load.errors import (
     MissingTtlColumn,
     UnsupportedColumnType,
 )
-from errors import AwsRefused, AwsUnavailable
-from statements.errors import InvalidInput, MissingConfiguration
+from errors import AwsRefused, AwsUnavailable, MissingConfiguration
+from statements.errors import InvalidInput
 from tests.unit.unload.conftest import (
     BUCKET,
     PREFIX,

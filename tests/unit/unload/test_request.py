@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from statements.errors import InvalidInput, MissingConfiguration
+from errors import MissingConfiguration
+from statements.errors import InvalidInput
 from statements.inputs import parse_input
 from unload.query import requested_query
 from unload.request import LoadLimits, LoadRequest

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statements.errors import MissingConfiguration
+from errors import MissingConfiguration
 from unload.errors import InvalidQuery
 from unload.statement import UnloadOptions, quote_literal, unload_statement
 

@@ -18,9 +18,9 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from moto.server import ThreadedMotoServer
 
-from dynamo_load.encoding import ItemMapping, KeyAttribute
 from dynamo_load.ledger import PieceLedger, Tally
 from dynamo_load.loading import PieceLoader
+from dynamo_load.mapping import ItemMapping, KeyAttribute
 from dynamo_load.reading import Piece
 from dynamo_load.rejects import RejectedRows
 from dynamo_load.transport import BatchTransport
