@@ -16,12 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import reviews
 from local.data_api import DataApi, SqlFailedError
 from local.demo.redshift_to_dynamo import copy_reviews
+from local.demo.stored_procedures import PROCEDURE
 from local.stack import PROJECT, STACK_NAME, LocalAws, LocalAwsError, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PROCEDURE = PROJECT / "scripts" / "sp_etl_log_etl_event.sql"
 REVIEWS = 20_000
 PAYLOAD = {"spname": "public.sp_etl_log_etl_event", "event_message": "ETL Load Process started"}
 
