@@ -39,14 +39,8 @@ def write(directory: Path, name: str, *, row_groups: int, row_group_rows: int) -
     """Write the `wide` or `narrow` rows, or `single` for wide ones in row groups as large as you like."""
     path = directory / f"{name}.parquet"
     schema = _NARROW_SCHEMA if name == "narrow" else reviews.SCHEMA
-    with pq.ParquetWriter(path, schema, version="1.0", compression="snappy") as writer:
-        pending: list[pa.RecordBatch] = []
-        for batch in reviews.batches(row_groups * row_group_rows):
-            pending.append(batch.select(schema.names))
-            while sum(map(len, pending)) >= row_group_rows:
-                table = pa.Table.from_batches(pending)
-                writer.write_table(table.slice(0, row_group_rows), row_group_size=row_group_rows)
-                pending = table.slice(row_group_rows).to_batches()
+    batches = (batch.select(schema.names) for batch in reviews.batches(row_groups * row_group_rows))
+    reviews.write_parquet(path, batches, schema=schema, row_group_rows=row_group_rows)
     return Dataset(name, path, row_groups, row_group_rows)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 import psutil
 
 from benchmarks.bench import RowsUnaccountedFor
-from local import executions, reviews
-from local.stack import ARTIFACTS_BUCKET, LocalAws, deploy
+from local import executions, reviews_table
+from local.stack import LocalAws, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,16 +42,7 @@ def measure(rows: tuple[int, ...], report: Callable[[str], None]) -> list[Pipeli
     for count in rows:
         with LocalAws() as aws:
             outputs = deploy(aws)
-            with tempfile.TemporaryDirectory() as directory:
-                reviews.load_reviews(
-                    count,
-                    s3=aws.client("s3"),
-                    redshift_data=aws.client("redshift-data"),
-                    connection=aws.redshift_connection,
-                    bucket=ARTIFACTS_BUCKET,
-                    directory=Path(directory),
-                    timeout_seconds=_TIMEOUT_SECONDS,
-                )
+            reviews_table.fill(aws, count, timeout_seconds=_TIMEOUT_SECONDS)
             states: SFNClient = aws.client("stepfunctions")
             processes = _Processes(_postgres(aws.directory))
             processes.look()

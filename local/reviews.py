@@ -5,9 +5,8 @@ customers and ratings, bodies from one word to thousands, nulls, quotes, markup 
 seed gives the same rows, and fewer rows are the first of more.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from local.data_api import DataApi
-
 if TYPE_CHECKING:
-    from mypy_boto3_redshift_data import RedshiftDataAPIServiceClient
-    from mypy_boto3_s3 import S3Client
     from numpy.typing import NDArray
-
-TABLE = "public.amazon_reviews_parquet"
-TABLE_DDL = Path(__file__).parent.parent / "scripts" / "setup_redshift_table.sql"
 
 SCHEMA = pa.schema(
     [
@@ -50,7 +42,6 @@ SCHEMA = pa.schema(
 _BLOCK_ROWS = 20_000
 """Rows are drawn in blocks of this size, each from its own random stream, so that fewer rows are a prefix."""
 
-_BLOCKS_PER_FILE = 10
 _PRODUCTS = 20_000
 _CUSTOMERS = 30_000_000
 _FIRST_DAY, _LAST_DAY = np.datetime64("1999-01-01"), np.datetime64("2015-08-31")
@@ -97,57 +88,16 @@ def batches(rows: int, *, seed: int = 0) -> Iterator[pa.RecordBatch]:
         yield _block(catalogue, seed, block).slice(0, rows - first_row)
 
 
-def write_parquet(path: Path, rows: int, *, seed: int = 0, row_group_rows: int = 100_000) -> None:
-    """Write the first `rows` reviews of `seed` to one Parquet file, version 1.0, Snappy."""
-    _write_file(path, batches(rows, seed=seed), row_group_rows)
-
-
-def load_reviews(
-    rows: int,
-    *,
-    s3: "S3Client",
-    redshift_data: "RedshiftDataAPIServiceClient",
-    connection: Mapping[str, str],
-    bucket: str,
-    directory: Path,
-    seed: int = 0,
-    prefix: str = "reviews/",
-    timeout_seconds: float = 600.0,
+def write_parquet(
+    path: Path, source: Iterable[pa.RecordBatch], *, schema: pa.Schema = SCHEMA, row_group_rows: int = 100_000
 ) -> None:
-    """Create the reviews table if it is missing and add `rows` reviews to it by COPY from S3.
-
-    The files pass through `directory`, one at a time, and through `prefix` in the bucket, which nothing
-    else may use meanwhile; both are left as they were.
-
-    Raises `SqlFailedError` with Redshift's words if a statement fails or takes too long.
-    """
-    redshift = DataApi(redshift_data, connection)
-    redshift.run_script(TABLE_DDL)
-    if rows == 0:
-        return
-    source = batches(rows, seed=seed)
-    keys: list[str] = []
-    try:
-        while blocks := list(islice(source, _BLOCKS_PER_FILE)):
-            path = directory / f"reviews-{len(keys):05}.parquet"
-            _write_file(path, iter(blocks), row_group_rows=100_000)
-            s3.upload_file(str(path), bucket, f"{prefix}{path.name}")
-            path.unlink()
-            keys.append(f"{prefix}{path.name}")
-        copy = f"COPY {TABLE} FROM 's3://{bucket}/{prefix}' IAM_ROLE default FORMAT AS PARQUET"
-        redshift.query(copy, timeout_seconds=timeout_seconds)
-    finally:
-        for key in keys:
-            s3.delete_object(Bucket=bucket, Key=key)
-
-
-def _write_file(path: Path, source: Iterator[pa.RecordBatch], row_group_rows: int) -> None:
-    with pq.ParquetWriter(path, SCHEMA, version="1.0", compression="snappy") as writer:
-        pending = SCHEMA.empty_table()
-        for block in source:
-            pending = pa.concat_tables([pending, pa.Table.from_batches([block])])
+    """Write batches of this schema to one Parquet file, version 1.0, Snappy, as UNLOAD does."""
+    with pq.ParquetWriter(path, schema, version="1.0", compression="snappy") as writer:
+        pending = schema.empty_table()
+        for batch in source:
+            pending = pa.concat_tables([pending, pa.Table.from_batches([batch])])
             while len(pending) >= row_group_rows:
-                writer.write_table(pending.slice(0, row_group_rows))
+                writer.write_table(pending.slice(0, row_group_rows), row_group_size=row_group_rows)
                 pending = pending.slice(row_group_rows)
         if len(pending):
             writer.write_table(pending)

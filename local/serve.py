@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import reviews
+from local import reviews_table
 from local.data_api import DataApi, SqlFailedError
-from local.demo.redshift_to_dynamo import copy_reviews
 from local.demo.stored_procedures import PROCEDURE
 from local.stack import PROJECT, STACK_NAME, LocalAws, LocalAwsError, deploy
 
@@ -34,9 +33,9 @@ def main() -> int:
     try:
         with LocalAws() as aws:
             outputs = deploy(aws, report=partial(print, flush=True))
-            print(f"{PROCEDURE.relative_to(PROJECT)}, and {REVIEWS:,} reviews for {reviews.TABLE}")
+            print(f"{PROCEDURE.relative_to(PROJECT)}, and {REVIEWS:,} reviews for {reviews_table.NAME}")
             DataApi(aws.client("redshift-data"), aws.redshift_connection).run_script(PROCEDURE)
-            copy_reviews(aws, REVIEWS)
+            reviews_table.fill(aws, REVIEWS)
             print(_instructions(aws, outputs), flush=True)
             stop.wait()
     except (LocalAwsError, SqlFailedError, BotoCoreError, ClientError) as error:
@@ -72,7 +71,7 @@ aws redshift-data execute-statement {connection} \\
   --sql 'SELECT * FROM public.etl_events'
 aws redshift-data get-statement-result --id <its id>
 
-# Load {reviews.TABLE} into DynamoDB:
+# Load {reviews_table.NAME} into DynamoDB:
 aws stepfunctions start-execution --state-machine-arn {loads} --input '{{}}'
 aws dynamodb scan --table-name {outputs["LedgerTableName"]}
 aws dynamodb scan --table-name {outputs["TargetTableName"]} --max-items 3

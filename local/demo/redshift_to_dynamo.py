@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local import executions, reviews
+from local import executions, reviews_table
 from local.demo import comparison
 from local.demo.expectation import expect
 from local.demo.history import History
-from local.stack import ARTIFACTS_BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 KEY = "review_id"
 # Three rows that DynamoDB can never accept among some that it can; their keys differ from all loaded before.
 FLAWED_QUERY = (
-    f"SELECT 'second-' || {KEY} AS {KEY}, product_title FROM {reviews.TABLE} WHERE year < 2005 "  # noqa: S608
+    f"SELECT 'second-' || {KEY} AS {KEY}, product_title FROM {reviews_table.NAME} WHERE year < 2005 "  # noqa: S608
     "UNION ALL SELECT NULL, 'has no key' "
     "UNION ALL SELECT '', 'has an empty key' "
     "UNION ALL SELECT REPEAT('k', 2049), 'has a key of 2,049 bytes'"
@@ -51,12 +48,12 @@ def show(
     """
     display.heading("A Redshift table loaded into DynamoDB")
     with display.step(f"copy {rows:,} reviews into Redshift"):
-        copy_reviews(aws, rows)
+        reviews_table.fill(aws, rows)
     execution = _run(aws, outputs, {}, display)
     expect(execution.status == "SUCCEEDED", f"it ended {execution.status}: {execution.error}: {execution.cause}")
     display.line(json.dumps(execution.output))
     with display.step("read source and target"):
-        source = comparison.source_rows(redshift, reviews.TABLE, KEY)
+        source = comparison.source_rows(redshift, reviews_table.NAME, KEY)
         dynamodb: DynamoDBClient = aws.client("dynamodb")
         target = comparison.target_items(dynamodb, outputs["TargetTableName"], KEY, list(source))
         items = comparison.item_count(dynamodb, outputs["TargetTableName"])
@@ -77,19 +74,6 @@ def show(
     display.panel(f"Mail to support: {mail.subject}", mail.text)
     for needed in (execution.error, execution.arn):
         expect(needed in mail.text, f"the mail should contain {needed!r}")
-
-
-def copy_reviews(aws: LocalAws, rows: int) -> None:
-    """Create the reviews table in the local Redshift and copy made-up reviews into it."""
-    with tempfile.TemporaryDirectory() as directory:
-        reviews.load_reviews(
-            rows,
-            s3=aws.client("s3"),
-            redshift_data=aws.client("redshift-data"),
-            connection=aws.redshift_connection,
-            bucket=ARTIFACTS_BUCKET,
-            directory=Path(directory),
-        )
 
 
 def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], display: Display) -> Execution:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import uuid
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local import executions, reviews
+from local import executions, reviews_table
 from local.demo import comparison
 from local.mails import Mailbox
-from local.stack import ARTIFACTS_BUCKET, LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.data_api import DataApi
     from local.executions import Execution
+    from local.stack import LocalAws
 
 REVIEWS = 100_000
 KEY = "review_id"
@@ -79,15 +77,7 @@ class Loads:
 @pytest.fixture(scope="module")
 def loads(aws: LocalAws, outputs: dict[str, str], redshift: DataApi) -> Loads:
     """The deployed pipeline, and a hundred thousand reviews in Redshift."""
-    with tempfile.TemporaryDirectory() as directory:
-        reviews.load_reviews(
-            REVIEWS,
-            s3=aws.client("s3"),
-            redshift_data=aws.client("redshift-data"),
-            connection=aws.redshift_connection,
-            bucket=ARTIFACTS_BUCKET,
-            directory=Path(directory),
-        )
+    reviews_table.fill(aws, REVIEWS)
     return Loads(aws, outputs)
 
 
@@ -107,7 +97,7 @@ def some_reviews(rows: int, name: str) -> str:
     """A query of so many rows, with keys that begin with `name`."""
     return (
         f"SELECT '{name}' || {KEY} AS {KEY}, star_rating, review_headline FROM "
-        f"(SELECT * FROM {reviews.TABLE} ORDER BY {KEY} LIMIT {rows}) AS few"
+        f"(SELECT * FROM {reviews_table.NAME} ORDER BY {KEY} LIMIT {rows}) AS few"
     )
 
 
@@ -139,7 +129,7 @@ def test_the_configured_load_fills_the_target_with_the_table(loads: Loads, redsh
     assert figures["rows_per_second"] > 0
     assert figures["bytes_unloaded"] > REVIEWS
     # Comparing all of them would take far longer than the load.
-    source = comparison.source_rows(redshift, f"(SELECT * FROM {reviews.TABLE} WHERE year < 2008) AS early", KEY)
+    source = comparison.source_rows(redshift, f"(SELECT * FROM {reviews_table.NAME} WHERE year < 2008) AS early", KEY)
     target = comparison.target_items(loads.dynamodb, loads.outputs["TargetTableName"], KEY, list(source))
     assert len(source) > 1_000
     assert comparison.difference(source, target) == ""
@@ -161,11 +151,10 @@ def test_a_handful_of_rows_arrives_whole(loads: Loads, redshift: DataApi, name: 
 
 
 def test_a_table_with_columns_and_a_condition_is_a_query_too(loads: Loads, redshift: DataApi) -> None:
-    (expected,) = redshift.query(f"SELECT COUNT(*) AS rows FROM {reviews.TABLE} WHERE star_rating = 1 AND vine = 'Y'")
+    condition = "star_rating = 1 AND vine = 'Y'"
+    (expected,) = redshift.query(f"SELECT COUNT(*) AS rows FROM {reviews_table.NAME} WHERE {condition}")
 
-    figures = loads.succeed(
-        {"table": reviews.TABLE, "columns": [KEY, "star_rating"], "where": "star_rating = 1 AND vine = 'Y'"}
-    )
+    figures = loads.succeed({"table": reviews_table.NAME, "columns": [KEY, "star_rating"], "where": condition})
 
     assert expected["rows"] > 0
     assert counts(figures) == (expected["rows"], expected["rows"], 0, 0)
@@ -324,12 +313,12 @@ def denied(loads: Loads, action: str) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("query", "error", "says"),
     [
-        (f"DELETE FROM {reviews.TABLE}", "InvalidQuery", "SELECT"),
+        (f"DELETE FROM {reviews_table.NAME}", "InvalidQuery", "SELECT"),
         ("SELECT 1; SELECT 2", "InvalidQuery", "statement"),
-        (f"SELECT {KEY}, no_such_column FROM {reviews.TABLE}", "StatementFailed", "no_such_column"),
+        (f"SELECT {KEY}, no_such_column FROM {reviews_table.NAME}", "StatementFailed", "no_such_column"),
         ("SELECT * FROM public.no_such_table", "StatementFailed", "no_such_table"),
-        (f"SELECT star_rating FROM {reviews.TABLE}", "MissingKeyColumn", KEY),
-        (f"SELECT star_rating AS {KEY} FROM {reviews.TABLE}", "KeyTypeMismatch", KEY),
+        (f"SELECT star_rating FROM {reviews_table.NAME}", "MissingKeyColumn", KEY),
+        (f"SELECT star_rating AS {KEY} FROM {reviews_table.NAME}", "KeyTypeMismatch", KEY),
     ],
 )
 def test_what_is_wrong_with_a_query_is_said_before_a_row_is_written(

@@ -72,7 +72,7 @@ def test_bodies_are_short_as_a_rule_and_long_now_and_then(table: pa.Table) -> No
 
 def test_a_file_holds_the_rows_in_row_groups_of_the_given_size(table: pa.Table, tmp_path: Path) -> None:
     path = tmp_path / "reviews.parquet"
-    reviews.write_parquet(path, 45_000, seed=7, row_group_rows=12_000)
+    reviews.write_parquet(path, reviews.batches(45_000, seed=7), row_group_rows=12_000)
 
     file = pq.ParquetFile(path)
     groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
