@@ -1,8 +1,6 @@
 """S3, DynamoDB, Step Functions and the Redshift Data API by moto, sockets closed."""
 
 import json
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -20,30 +18,18 @@ import aws_clients
 import redshift_unload.app
 import redshift_unload_s3_list.app
 from telemetry import metrics
+from tests.unit import waiting_task
+from tests.unit.waiting_task import ACCOUNT, REGION, FunctionContext
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.literals import ScalarAttributeTypeType
     from mypy_boto3_dynamodb.type_defs import KeySchemaElementTypeDef
 
-REGION = "us-east-1"
-ACCOUNT = "123456789012"
 BUCKET = "data"
 EXECUTION = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:load:monday"
 STATEMENT = "redshift-unload-event-|1795662000|0f1e2d3c"
 PREFIX = "unload/monday/0f1e2d3c/"
-ENVIRONMENT = {
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "POWERTOOLS_SERVICE_NAME": "test",
-    "POWERTOOLS_METRICS_NAMESPACE": "test",
-    "META_TABLE": "tokens",
-    "REDSHIFT_DB_NAME": "dev",
-    "CLUSTER_IDENTIFIER": "analytics",
-    "WORKGROUP_NAME": "",
-    "DB_SECRET_ARN": "",
-    "DB_USER": "etl",
-    "REDSHIFT_REGION": "",
+ENVIRONMENT = waiting_task.ENVIRONMENT | {
     "DATA_BUCKET": BUCKET,
     "UNLOAD_ROLE": "default",
     "UNLOAD_QUERY": "SELECT * FROM public.reviews",
@@ -59,16 +45,6 @@ ENVIRONMENT = {
     "REJECTS_ALLOWED": "0",
     "DOLLARS_PER_MILLION_WRITE_UNITS": "0.625",
 }
-
-
-@dataclass(frozen=True)
-class FunctionContext:
-    """What Powertools reads of a Lambda context."""
-
-    function_name: str = "function"
-    memory_limit_in_mb: int = 128
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
-    aws_request_id: str = "request"
 
 
 @dataclass
@@ -149,33 +125,13 @@ class WaitingTask:
 
     def unload(self, execution_input: Any) -> tuple[str, str, str]:
         """Start an execution, invoke the function, and return how the task ended: status, error, cause."""
-        steps = boto3.client("stepfunctions", REGION)
-        machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:waiting"
-        arn = steps.start_execution(stateMachineArn=machine, input=json.dumps(execution_input))["executionArn"]
-        event = {
-            "execution": {"Id": arn, "Input": execution_input, "RedriveCount": 0},
-            "state": {"Name": "Unload Redshift Table", "EnteredTime": "2026-11-22T03:00:04.123Z", "RetryCount": 0},
-            "task_token": self._token(),
-        }
+        event = waiting_task.start("Unload Redshift Table", execution_input, "monday")
         redshift_unload.app.handler(event, FunctionContext())
         if self.calls:
             return "RUNNING", "", ""
-        deadline = time.monotonic() + 10
-        while (execution := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            assert time.monotonic() < deadline, f"{arn} still waits for its token"
-            threading.Event().wait(0.01)
+        execution = waiting_task.ended(event["execution"]["Id"])
         # moto fails the task, but forgets the cause.
         return execution["status"], self.failures[-1]["error"], self.failures[-1]["cause"]
-
-    def _token(self) -> str:
-        sqs = boto3.client("sqs", REGION)
-        queue = sqs.get_queue_url(QueueName="tokens")["QueueUrl"]
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=0).get("Messages", []):
-                return str(message["Body"])
-            threading.Event().wait(0.01)
-        raise AssertionError("the task issued no token")
 
 
 def make_target(
@@ -236,24 +192,7 @@ def target(aws: None) -> None:
 @pytest.fixture
 def task(aws: None) -> WaitingTask:
     """A state machine whose task waits, the token table, and a record of what Redshift is given."""
-    boto3.client("dynamodb", REGION).create_table(
-        TableName="tokens",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "statementName", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "statementName", "KeyType": "HASH"}],
-    )
-    queue = boto3.client("sqs", REGION).create_queue(QueueName="tokens")["QueueUrl"]
-    waiting = {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
-        "Parameters": {"QueueUrl": queue, "MessageBody.$": "$$.Task.Token"},
-        "End": True,
-    }
-    boto3.client("stepfunctions", REGION).create_state_machine(
-        name="waiting",
-        definition=json.dumps({"StartAt": "Wait", "States": {"Wait": waiting}}),
-        roleArn=f"arn:aws:iam::{ACCOUNT}:role/machine",
-    )
+    waiting_task.make()
     calls: list[dict[str, Any]] = []
     aws_clients.client("redshift-data").meta.events.register(
         "provide-client-params.redshift-data.ExecuteStatement", lambda params, **_: calls.append(params)

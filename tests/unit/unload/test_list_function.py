@@ -24,13 +24,13 @@ from statements.errors import InvalidInput
 from tests.unit.unload.conftest import (
     BUCKET,
     PREFIX,
-    REGION,
     Unloaded,
     answer_calls,
     list_unloaded,
     make_target,
     reviews,
 )
+from tests.unit.waiting_task import REGION
 from unload.errors import InvalidManifest, ManifestMismatch, TargetTableNotFound
 
 pytestmark = pytest.mark.usefixtures("target")

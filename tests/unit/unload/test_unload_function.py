@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from tests.unit.unload.conftest import BUCKET, REGION, WaitingTask, answer_calls, make_target
+from tests.unit.unload.conftest import BUCKET, WaitingTask, answer_calls, make_target
+from tests.unit.waiting_task import REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.literals import ServerSideEncryptionType
