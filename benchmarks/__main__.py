@@ -6,35 +6,46 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import datasets, fan_out, limits, peers, pipeline, plot, report
 from benchmarks.bench import Bench
 from benchmarks.performance import Circumstances, Performance
-from benchmarks.scale import FULL, QUICK, Scale
+from benchmarks.scale import FULL, QUICK
 
-PARTS = ("peers", "fan_out", "limits")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.scale import Scale
+
+PARTS = ("peers", "fan_out", "limits", "pipeline")
 DOCS = Path(__file__).parents[1] / "docs"
 
 
 def main() -> None:
     """Measure the parts that are asked for; the others' figures stay as they were."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)} (the default), or pipeline")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="few rows, once: only to see that all of it runs")
     parser.add_argument("--latency", type=float, default=peers.LATENCY_SECONDS, help="of the sink in part peers")
-    parser.add_argument("--rows", type=int, nargs="+", default=pipeline.ROWS, help="in part pipeline")
     parser.add_argument("--output", type=Path, help="folder to write to; docs/ unless --quick")
     arguments = parser.parse_args()
     parts = arguments.parts or list(PARTS)
-    if unknown := set(parts) - {*PARTS, "pipeline"}:
+    if unknown := set(parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(unknown)}")
     output = arguments.output or (None if arguments.quick else DOCS)
     performance = Performance.read(output / "performance.json") if output else Performance()
-    if set(parts) & set(PARTS):
-        _measure(performance, parts, QUICK if arguments.quick else FULL, arguments.latency)
+    began_at = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - began_at:4.0f} s  {line}", flush=True)
+
+    scale = QUICK if arguments.quick else FULL
+    if set(parts) - {"pipeline"}:
+        _measure_loader(performance, parts, scale, arguments.latency, say)
     if "pipeline" in parts:
         here = Circumstances.here_and_now()
-        performance.put("pipeline", here, executions=pipeline.measure(tuple(arguments.rows), print))
+        performance.put("pipeline", here, executions=pipeline.measure(scale, say))
     if output:
         performance.write(output / "performance.json")
         plot.draw(performance, output / "performance.svg")
@@ -44,12 +55,9 @@ def main() -> None:
         print(report.markdown(performance))
 
 
-def _measure(performance: Performance, parts: list[str], scale: Scale, latency: float) -> None:
-    began_at = time.monotonic()
-
-    def say(line: str) -> None:
-        print(f"{time.monotonic() - began_at:4.0f} s  {line}", flush=True)
-
+def _measure_loader(
+    performance: Performance, parts: list[str], scale: Scale, latency: float, say: Callable[[str], None]
+) -> None:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, Bench(Path(folder)) as bench:
         directory = Path(folder)
         say("writing Parquet files")

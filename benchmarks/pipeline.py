@@ -12,6 +12,7 @@ import psutil
 
 from benchmarks.bench import RowsUnaccountedFor
 from local import executions, reviews_table
+from local.demo.comparison import item_count
 from local.stack import LocalAws, deploy
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_stepfunctions import SFNClient
 
-ROWS = (10_000, 100_000)
+    from benchmarks.scale import Scale
+
 _LOADER = "-LoadDynamo"
 _TIMEOUT_SECONDS = 3_600
 
@@ -36,10 +38,10 @@ class PipelineFigure:
     loader_peak_bytes: int
 
 
-def measure(rows: tuple[int, ...], report: Callable[[str], None]) -> list[PipelineFigure]:
-    """Load each number of rows with a stack of its own. Raises RowsUnaccountedFor if the target has other rows."""
+def measure(scale: Scale, report: Callable[[str], None]) -> list[PipelineFigure]:
+    """Load more and more rows, each time with a new stack. Raises RowsUnaccountedFor if the target has other rows."""
     figures = []
-    for count in rows:
+    for count in scale.pipeline_rows:
         with LocalAws() as aws:
             outputs = deploy(aws)
             reviews_table.fill(aws, count, timeout_seconds=_TIMEOUT_SECONDS)
@@ -49,7 +51,7 @@ def measure(rows: tuple[int, ...], report: Callable[[str], None]) -> list[Pipeli
             before = processes.cpu_seconds
             arn = executions.start(states, outputs["RedshiftToDynamoStateMachineArn"], {})
             ended = executions.wait(states, arn, timeout_seconds=_TIMEOUT_SECONDS, while_running=processes.look)
-            stored = _items(aws, outputs["TargetTableName"])
+            stored = item_count(aws.client("dynamodb"), outputs["TargetTableName"])
             if ended.status != "SUCCEEDED" or stored != count:
                 raise RowsUnaccountedFor(
                     f"{count:,} rows: {ended.status} {ended.error} {ended.cause}; the target has {stored:,} items"
@@ -64,13 +66,8 @@ def measure(rows: tuple[int, ...], report: Callable[[str], None]) -> list[Pipeli
                     loader_peak_bytes=processes.loader_peak_bytes,
                 )
             )
-            report(f"{count:>9,} rows: {figures[-1]}")
+            report(f"{count:>9,} rows through the local pipeline in {figures[-1].wall_seconds:.0f} s")
     return figures
-
-
-def _items(aws: LocalAws, table: str) -> int:
-    pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=table, Select="COUNT")
-    return sum(page["Count"] for page in pages)
 
 
 def _state_seconds(states: SFNClient, execution_arn: str) -> dict[str, float]:

@@ -139,7 +139,9 @@ def _peers(part: dict[str, Any]) -> str:
         f"{max(less_cpu(runs, dataset)):.1f})"
         for dataset in ("wide", "narrow")
     )
-    sink = max(run["sink_cpu_seconds"] / run["wall_seconds"] for run in runs if run["way"] == LOADER)
+    of_loader = _of(runs, way=LOADER)
+    sink = max(run["sink_cpu_seconds"] / run["wall_seconds"] for run in of_loader)
+    most_in_flight = max(run["most_in_flight"] for run in of_loader)
     repetitions = 1 + max(run["repetition"] for run in runs)
     table = _table(
         (
@@ -169,8 +171,8 @@ CPU of batch_writer divided by the loader's within each repetition, median (lowe
 - batch_writer: `Table.batch_writer` in 8 threads, rows by `to_pylist` from the file on disk, one `Table` per thread.
 - put_df: `use_threads=8`, a data frame read from the file on disk; DescribeTable is answered within the process.
 - This loader: all that LoadDynamoFunction does with a piece, through `PieceLoader`, with up to {IN_FLIGHT} requests in
-  flight: ranged reads over HTTP, the search for duplicate keys, rejects, write units, checkpoints in the ledger. S3
-  and the ledger are answered by a small stand-in.
+  flight (the sink saw {most_in_flight} at most): ranged reads over HTTP, the search for duplicate keys, rejects, write
+  units, checkpoints in the ledger. S3 and the ledger are answered by a small stand-in.
 - The floor: ready-made signed requests, sent by libcurl, answers unread.
 - The sink, a process on the other core, was busy {sink:.0%} of the time at most while the loader ran.
 """
@@ -268,7 +270,8 @@ def _limits(part: dict[str, Any]) -> str:
 
 {run["rows"]:,} wide rows into a sink that leaves each item unprocessed with a probability of
 {limits.UNPROCESSED_SHARE:.0%}: {run["requests"]:,} requests brought {run["rows_received"]:,} rows, and every key of the
-file was stored exactly once.
+file was stored exactly once. It cost {cpu_per_million(run):.3g} CPU s per million rows, at {rows_per_second(run):,.0f}
+rows/s.
 
 ## Memory and large files
 
@@ -328,11 +331,9 @@ def _circumstances(parts: dict[str, dict[str, Any]]) -> str:
     return f"""## Circumstances, and how to repeat this
 
 {_table(("part", "measured", "machine", "load before", "versions"), lines)}
-`make bench` measures the parts `peers`, `fan_out` and `limits` in about a quarter of an hour,
-`python -m benchmarks pipeline --rows 10000 100000` the local pipeline. `python -m benchmarks peers` measures
-one part and leaves the others as they are, `--latency 0.02` changes the sink's, `--quick` only shows that all of it
-runs. "Load before" is the machine's load average when a part began: other processes lengthen wall times, and CPU times
-a little.
+`make bench` measures all parts in about half an hour. `python -m benchmarks peers` measures one part and leaves the
+others as they are, `--latency 0.02` changes the sink's, `--quick` only shows that all of it runs. "Load before" is the
+machine's load average when a part began: other processes lengthen wall times, and CPU times a little.
 """
 
 

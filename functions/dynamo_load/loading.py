@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dynamo_load.encoding import EncodedRows
     from dynamo_load.ledger import PieceLedger, Tally
     from dynamo_load.mapping import ItemMapping
-    from dynamo_load.reading import Chunk, Piece
+    from dynamo_load.reading import Piece
     from dynamo_load.rejects import RejectedRows
     from dynamo_load.transport import BatchTransport
 
@@ -89,32 +89,40 @@ class PieceLoader:
         start = reader.chunk_start(next_row)
         keys = [key.name for key in (self._mapping.partition_key, self._mapping.sort_key) if key]
         replaced = superseded(reader.columns(keys, start))
-        with closing(read_ahead(reader.chunks(start))) as chunks:
+        # A thread encodes the next chunk meanwhile: that takes longer than the requests in flight, which would all be
+        # answered, and no more sent, until it is done.
+        with closing(read_ahead(self._encoded_chunks(reader, encoder, start, replaced))) as chunks:
             for chunk in chunks:
                 if self._deadline() <= 0:
                     return
-                first = chunk.first_row - start
-                yield from self._chunk_batches(
-                    encoder, chunk, replaced[first : first + len(chunk.rows)], max(next_row - chunk.first_row, 0)
-                )
+                yield from self._chunk_batches(chunk, max(next_row - chunk.first_row, 0))
                 self._record_when_due()
 
-    def _chunk_batches(
-        self, encoder: ItemEncoder, chunk: Chunk, replaced: NDArray[np.bool_], first_row: int
-    ) -> Iterator[Batch]:
-        """Yield a chunk's rows from `first_row` on; all are encoded, so that its rejects are the same every time."""
-        items, rows = _encoded_without(replaced, encoder, chunk.rows)
-        if items.rejects:
-            self._rejects.keep(chunk, items.rejects)
+    def _encoded_chunks(
+        self, reader: PieceReader, encoder: ItemEncoder, start: int, replaced: NDArray[np.bool_]
+    ) -> Iterator[_EncodedChunk]:
+        """Yield the chunks from row `start` on, whole, so that their rejects are the same every time."""
+        for chunk in reader.chunks(start):
+            first = chunk.first_row - start
+            replaced_here = replaced[first : first + len(chunk.rows)]
+            items = _encoded_without(replaced_here, encoder, chunk.rows)
+            if items.rejects:
+                self._rejects.keep(chunk, items.rejects)
+            yield _EncodedChunk(chunk.first_row, items, replaced_here)
+
+    def _chunk_batches(self, chunk: _EncodedChunk, first_row: int) -> Iterator[Batch]:
+        """Yield a chunk's rows from `first_row` on."""
+        items, replaced = chunk.items, chunk.replaced
+        rows = items.rows.tolist()
         offsets = items.offsets.tolist()
         units_before = _sums(items.write_units)
         rejected_before = _sums(_marked([reject.row for reject in items.rejects], len(replaced)))
         superseded_before = _sums(replaced)
-        begin = int(np.searchsorted(rows, first_row))
+        begin = bisect_left(rows, first_row)
         while first_row < len(replaced):
             end = _batch_end(offsets, begin)
             # Up to the next item, so that the rows between that need no request are settled along with this one.
-            next_row = int(rows[end]) if end < len(rows) else len(replaced)
+            next_row = rows[end] if end < len(rows) else len(replaced)
             span = Span(
                 end=chunk.first_row + next_row,
                 written=end - begin,
@@ -124,7 +132,7 @@ class PieceLoader:
             )
             self._watermark.expect(span)
             if end > begin:
-                last_row = chunk.first_row + int(rows[end - 1])
+                last_row = chunk.first_row + rows[end - 1]
                 self._in_flight[last_row] = span
                 body = items.text[offsets[begin] : offsets[end] - 1]
                 yield Batch(body, end - begin, units_before[end] - units_before[begin], last_row)
@@ -152,17 +160,26 @@ class PieceLoader:
         return tally
 
 
-def _encoded_without(
-    replaced: NDArray[np.bool_], encoder: ItemEncoder, rows: pa.RecordBatch
-) -> tuple[EncodedRows, NDArray[np.int64]]:
-    """Encode the rows that no later row replaces; row numbers, also those of the items returned, are the chunk's."""
+@dataclass(frozen=True)
+class _EncodedChunk:
+    """A chunk that begins with row `first_row` of the piece: the items of the rows that no later row replaces.
+
+    `replaced` tells for each row whether it is replaced. Row numbers of the items and their rejects are the chunk's.
+    """
+
+    first_row: int
+    items: EncodedRows
+    replaced: NDArray[np.bool_]
+
+
+def _encoded_without(replaced: NDArray[np.bool_], encoder: ItemEncoder, rows: pa.RecordBatch) -> EncodedRows:
+    """Encode the rows that no later row replaces; row numbers stay those of the chunk."""
     if not replaced.any():
-        items = encoder.encode(rows)
-        return items, items.rows
+        return encoder.encode(rows)
     kept = np.flatnonzero(~replaced)
     items = encoder.encode(rows.take(pa.array(kept)))
     rejects = [replace(reject, row=int(kept[reject.row])) for reject in items.rejects]
-    return replace(items, rejects=rejects), kept[items.rows]
+    return replace(items, rows=kept[items.rows], rejects=rejects)
 
 
 def _batch_end(offsets: list[int], begin: int) -> int:

@@ -152,7 +152,7 @@ def row_group_rows(s3: S3Client, bucket: str, key: str) -> list[int]:
 
 
 def read_ahead(items: Iterator[T]) -> Generator[T]:
-    """Yield the items while a thread already fetches the next one, so that a consumer doesn't wait for S3."""
+    """Yield the items while a thread already makes the next one, so that the consumer waits neither for S3 nor CPU."""
     with ThreadPoolExecutor(1) as pool:
         end = object()
         following = pool.submit(next, items, end)

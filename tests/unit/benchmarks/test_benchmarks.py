@@ -33,8 +33,15 @@ def test_a_quick_run_measures_every_way_and_writes_what_it_found(tmp_path: Path)
     rows = {(figure["way"], figure["dataset"]): figure["rows"] for figure in parts["peers"]["runs"]}
     assert rows == QUICK.peer_rows
     assert [figure["rows"] for figure in parts["limits"]["unprocessed"]] == [QUICK.unprocessed_rows]
+    assert tuple(figure["rows"] for figure in parts["pipeline"]["executions"]) == QUICK.pipeline_rows
     document = (tmp_path / "performance.md").read_text()
-    for section in ("## Targets", "## What this means on Lambda", "## Fan-out", "## Cold start"):
+    for section in (
+        "## Targets",
+        "## What this means on Lambda",
+        "## Fan-out",
+        "## Cold start",
+        "## The whole pipeline",
+    ):
         assert section in document
     assert "<svg" in (tmp_path / "performance.svg").read_text()
 
