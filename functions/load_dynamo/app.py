@@ -8,6 +8,7 @@ from typing import Any
 import botocore.session
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+import arrow_without_pandas  # noqa: F401
 from aws_clients import client
 from dynamo_load.budget import WriteBudget
 from dynamo_load.ledger import PieceLedger
@@ -18,7 +19,7 @@ from dynamo_load.rejects import RejectedRows
 from dynamo_load.target import Target
 from dynamo_load.transport import BatchTransport
 from environment import required
-from telemetry import logger, tracer
+from telemetry import logger, traced
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def _session() -> botocore.session.Session:
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Load a piece of a plan: `{"plan", "piece", "execution_arn"}`; `finished` false asks to be called again."""
     logger.append_keys(execution_arn=event["execution_arn"], piece=event["piece"]["piece"])

@@ -14,7 +14,7 @@ from statements.names import CallbackTask
 from statements.procedure_call import ProcedureRequest, procedure_call
 from statements.reporting import record_submission
 from statements.settings import StatementSettings
-from telemetry import logger, metrics, tracer
+from telemetry import logger, metrics, traced
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def _settings() -> Settings:
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Submit the procedure that the execution's input names; the outcome comes through the task token."""

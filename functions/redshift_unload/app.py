@@ -15,7 +15,7 @@ from statements.inputs import parse_input
 from statements.names import CallbackTask, StatementKind, statement_name
 from statements.reporting import record_submission
 from statements.settings import StatementSettings
-from telemetry import logger, metrics, tracer
+from telemetry import logger, metrics, traced
 from unload.destination import bucket_uses_kms, check_target
 from unload.locations import unload_prefix
 from unload.query import requested_query
@@ -48,7 +48,7 @@ def _settings() -> Settings:
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Submit the UNLOAD that the execution's input asks for; the outcome comes through the task token."""

@@ -12,7 +12,7 @@ from aws_errors import named_failures
 from dynamo_load.target import Target
 from environment import required
 from statements.inputs import parse_input
-from telemetry import logger, tracer
+from telemetry import logger, traced
 from unload.destination import index_keys
 from unload.estimate import WritePrice, estimate
 from unload.listing import find_unloaded
@@ -43,7 +43,7 @@ def _settings() -> Settings:
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Return the plan of a load, or of a dry run the report: `{"dry_run", "plan", "report"}`, the absent one null."""
     execution_arn = event["execution"]["Id"]

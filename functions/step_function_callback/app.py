@@ -11,7 +11,7 @@ from statements.errors import OutcomeNotVisible
 from statements.reporting import record_resumption
 from statements.resuming import Resumption
 from statements.settings import StatementSettings
-from telemetry import logger, metrics, tracer
+from telemetry import logger, metrics, traced
 
 
 @cache
@@ -20,7 +20,7 @@ def _settings() -> StatementSettings:
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Handle a "Redshift Data Statement Status Change" event; duplicate, late and foreign ones change nothing.

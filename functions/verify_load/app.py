@@ -10,11 +10,11 @@ from aws_clients import client
 from dynamo_load.reporting import record_load
 from dynamo_load.verifying import verify_load
 from environment import required
-from telemetry import logger, metrics, tracer
+from telemetry import logger, metrics, traced
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Verify a load by its plan: `{"plan", "execution_arn"}`; returns the load's figures."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +23,7 @@ from tests.unit.dynamo_load.loading.conftest import numbered, with_keys
 if TYPE_CHECKING:
     from tests.unit.dynamo_load.loading.conftest import Stage
 
+FUNCTIONS = Path(__file__).parents[4] / "functions"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:load:monday"
 
 
@@ -192,6 +197,18 @@ def count_too_much(functions: Stage, rows: int) -> None:
         UpdateExpression="ADD written :rows",
         ExpressionAttributeValues={":rows": {"N": str(rows)}},
     )
+
+
+@pytest.mark.parametrize(("tracing_disabled", "imported"), [("true", set()), ("false", {"aws_xray_sdk.core"})])
+def test_a_loader_imports_no_more_than_it_uses(tracing_disabled: str, imported: set[str]) -> None:
+    """Neither pandas, which pyarrow would import, nor awswrangler; both are in its layer. X-Ray's SDK only to trace."""
+    listing = "import sys, load_dynamo.app; print(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(FUNCTIONS), "POWERTOOLS_TRACE_DISABLED": tracing_disabled}
+    loader = subprocess.run(
+        [sys.executable, "-B", "-c", listing], env=environment, capture_output=True, text=True, check=True
+    )
+    unwelcome = {"pandas", "awswrangler", "pydantic", "aws_xray_sdk.core"}
+    assert unwelcome & set(loader.stdout.split()) == imported
 
 
 class TestVerification:
