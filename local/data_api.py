@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from local.redshift import lexer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from mypy_boto3_redshift_data import RedshiftDataAPIServiceClient
@@ -32,6 +32,10 @@ class DataApi:
 
         Raises `SqlFailedError`, also when the statement doesn't end in time.
         """
+        return list(self.rows(sql, timeout_seconds=timeout_seconds, **values))
+
+    def rows(self, sql: str, *, timeout_seconds: float = 60, **values: str) -> Iterator[dict[str, Any]]:
+        """Do as `query`, but when the first row is asked for, and fetch the rows page by page."""
         request: dict[str, Any] = {**self._connection, "Sql": sql}
         if values:
             request["Parameters"] = [{"name": name, "value": value} for name, value in values.items()]
@@ -43,19 +47,16 @@ class DataApi:
             if time.monotonic() > deadline:
                 raise SqlFailedError(f"still {state['Status']} after {timeout_seconds:g} s: {sql[:200]}")
             time.sleep(POLL_SECONDS)
-        return self._rows(statement["Id"]) if state["HasResultSet"] else []
+        if state["HasResultSet"]:
+            for page in self._client.get_paginator("get_statement_result").paginate(Id=statement["Id"]):
+                names = [column["name"] for column in page["ColumnMetadata"]]
+                for record in page["Records"]:
+                    yield dict(zip(names, map(_value, record), strict=True))
 
     def run_script(self, path: Path) -> None:
         """Run every statement of a SQL file. Raises `SqlFailedError` at the first that fails."""
         for statement in lexer.statements(path.read_text(encoding="utf-8")):
             self.query(statement)
-
-    def _rows(self, statement_id: str) -> list[dict[str, Any]]:
-        rows = []
-        for page in self._client.get_paginator("get_statement_result").paginate(Id=statement_id):
-            names = [column["name"] for column in page["ColumnMetadata"]]
-            rows += [dict(zip(names, map(_value, record), strict=True)) for record in page["Records"]]
-        return rows
 
 
 def _value(field: Mapping[str, Any]) -> Any:

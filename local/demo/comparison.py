@@ -1,48 +1,81 @@
-"""Whether a DynamoDB table holds exactly the rows of a Redshift table, found by reading both.
+"""Whether a DynamoDB table holds the rows of a Redshift table, found by reading both.
 
-Of each row only a digest is kept, so that millions can be compared.
+Rows stream through, a batch at a time, so millions can be compared.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
-
-    from local.data_api import DataApi
 
 KEYS_PER_READ = 100  # BatchGetItem takes no more
 READERS = 4
 DIFFERENCES_NAMED = 3
 
 
-def source_rows(redshift: DataApi, table: str, key: str) -> dict[str, bytes]:
-    """Return the digests of a Redshift table's rows by the value of their column `key`."""
-    rows = redshift.query(f"SELECT * FROM {table}", timeout_seconds=600)  # noqa: S608 - a constant of the demo
-    return {row[key]: _digest((name, _attribute(value)) for name, value in row.items()) for row in rows}
+@dataclass
+class Comparison:
+    """The keys of the rows that are missing from the target, and of those that have other values there."""
+
+    rows: int = 0
+    missing: list[str] = field(default_factory=list)
+    differing: list[str] = field(default_factory=list)
+
+    @property
+    def difference(self) -> str:
+        """How the tables differ, naming a few keys of each kind; empty if they don't."""
+        kinds = {"missing from the target": self.missing, "with other values": self.differing}
+        return "; ".join(
+            f"{len(keys):,} {kind}: {', '.join(sorted(keys)[:DIFFERENCES_NAMED])}"
+            for kind, keys in kinds.items()
+            if keys
+        )
 
 
-def target_items(dynamodb: DynamoDBClient, table: str, key: str, values: Sequence[str]) -> dict[str, bytes]:
-    """Return the digests of a DynamoDB table's items with the given values of their partition key `key`.
+def compare(
+    rows: Iterator[Mapping[str, Any]],
+    dynamodb: DynamoDBClient,
+    table: str,
+    key: str,
+    on_progress: Callable[[int], None] = lambda _rows: None,
+) -> Comparison:
+    """Compare rows with the items that have their keys; `key` is the partition key, of type S.
 
     Items are asked for by their keys, because each page of a Scan costs the local DynamoDB a look at all items.
+    `on_progress` is called with the number of rows compared so far, now and then.
     """
+    found = Comparison()
 
-    def read(keys: Sequence[str]) -> dict[str, bytes]:
-        wanted = [{key: {"S": value}} for value in keys]
-        answer = dynamodb.batch_get_item(RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
-        return {item[key]["S"]: _digest(item.items()) for item in answer["Responses"][table]}
+    def read(batch: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        keys = [{key: {"S": row[key]}} for row in batch]
+        answer = dynamodb.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+        return {item[key]["S"]: item for item in answer["Responses"][table]}
 
-    batches = [values[first : first + KEYS_PER_READ] for first in range(0, len(values), KEYS_PER_READ)]
+    def settle() -> None:
+        batch, reading = under_way.popleft()
+        items = reading.result()
+        found.rows += len(batch)
+        found.missing += [row[key] for row in batch if row[key] not in items]
+        found.differing += [row[key] for row in batch if items.get(row[key], _item(row)) != _item(row)]
+        on_progress(found.rows)
+
     with ThreadPoolExecutor(READERS) as readers:
-        parts = readers.map(read, batches)
-        return {name: digest for part in parts for name, digest in part.items()}
+        under_way: deque[tuple[list[Mapping[str, Any]], Any]] = deque()
+        while batch := list(islice(rows, KEYS_PER_READ)):
+            under_way.append((batch, readers.submit(read, batch)))
+            if len(under_way) > READERS:
+                settle()
+        while under_way:
+            settle()
+    return found
 
 
 def item_count(dynamodb: DynamoDBClient, table: str) -> int:
@@ -50,30 +83,16 @@ def item_count(dynamodb: DynamoDBClient, table: str) -> int:
     return dynamodb.describe_table(TableName=table)["Table"]["ItemCount"]
 
 
-def difference(source: Mapping[str, bytes], target: Mapping[str, bytes]) -> str:
-    """Say how two tables differ, naming a few keys of each kind."""
-    kinds = {
-        "missing from the target": source.keys() - target.keys(),
-        "with other values": {name for name in source.keys() & target.keys() if source[name] != target[name]},
-    }
-    return "; ".join(
-        f"{len(keys):,} {kind}: {', '.join(sorted(keys)[:DIFFERENCES_NAMED])}" for kind, keys in kinds.items() if keys
-    )
+def _item(row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the item that a row should have become, in which NULLs are left out."""
+    return {name: _attribute(value) for name, value in row.items() if value is not None}
 
 
-def _attribute(value: Any) -> dict[str, Any] | None:
-    """Return the attribute that a Redshift value should have become; None for NULL, which is left out."""
+def _attribute(value: Any) -> dict[str, Any]:
     match value:
-        case None:
-            return None
         case bool():
             return {"BOOL": value}
         case int():
             return {"N": str(value)}
         case _:
             return {"S": str(value)}
-
-
-def _digest(attributes: Iterable[tuple[str, Any]]) -> bytes:
-    present = sorted((name, value) for name, value in attributes if value is not None)
-    return hashlib.blake2b(json.dumps(present).encode(), digest_size=16).digest()

@@ -32,6 +32,7 @@ FLAWED_QUERY = (
     "UNION ALL SELECT REPEAT('k', 2049), 'has a key of 2,049 bytes'"
 )
 FLAWS = 3
+ROWS_BETWEEN_NOTES = 100_000
 
 
 def show(
@@ -52,15 +53,20 @@ def show(
     execution = _run(aws, outputs, {}, display)
     expect(execution.status == "SUCCEEDED", f"it ended {execution.status}: {execution.error}: {execution.cause}")
     display.line(json.dumps(execution.output))
-    with display.step("read source and target"):
-        source = comparison.source_rows(redshift, reviews_table.NAME, KEY)
-        dynamodb: DynamoDBClient = aws.client("dynamodb")
-        target = comparison.target_items(dynamodb, outputs["TargetTableName"], KEY, list(source))
+    dynamodb: DynamoDBClient = aws.client("dynamodb")
+    with display.step("compare the target with the source") as note:
+        compared = comparison.compare(
+            redshift.rows(f"SELECT * FROM {reviews_table.NAME}", timeout_seconds=600),  # noqa: S608 - a constant
+            dynamodb,
+            outputs["TargetTableName"],
+            KEY,
+            lambda done: note(f"{done:,} rows compared") if done % ROWS_BETWEEN_NOTES == 0 else None,
+        )
         items = comparison.item_count(dynamodb, outputs["TargetTableName"])
-    expect(len(source) == rows, f"the source should hold {rows:,} rows, but holds {len(source):,}")
+    expect(compared.rows == rows, f"the source should hold {rows:,} rows, but holds {compared.rows:,}")
     expect(items == rows, f"the target should hold {rows:,} items, but holds {items:,}")
-    expect(source == target, comparison.difference(source, target))
-    display.done(f"all {len(target):,} items have the keys and values of the {len(source):,} rows")
+    expect(not compared.difference, compared.difference)
+    display.done(f"all {items:,} items have the keys and values of the {compared.rows:,} rows")
 
     display.heading("A load with rows that DynamoDB can never accept")
     execution = _run(aws, outputs, {"query": FLAWED_QUERY}, display)

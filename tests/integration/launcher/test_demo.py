@@ -86,8 +86,8 @@ def test_the_comparison_finds_what_is_missing_and_what_differs(aws: LocalAws, re
         item = {"name": {"S": name}, "score": {"N": score}}
         dynamodb.put_item(TableName="compared", Item=item if note is None else {**item, "note": {"S": note}})
 
-    source = comparison.source_rows(redshift, "public.compared", "name")
-    target = comparison.target_items(dynamodb, "compared", "name", list(source))
+    compared = comparison.compare(redshift.rows("SELECT * FROM public.compared"), dynamodb, "compared", "name")
 
-    assert comparison.difference(source, target) == "1 missing from the target: c; 1 with other values: d"
+    assert compared.rows == 4
+    assert compared.difference == "1 missing from the target: c; 1 with other values: d"
     assert comparison.item_count(dynamodb, "compared") == 3
