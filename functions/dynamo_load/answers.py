@@ -114,7 +114,7 @@ def _read_error(status: int, body: bytes) -> Answer:
     return Refused(code, message)
 
 
-def without_values(message: str, items: bytes | memoryview) -> str:
+def without_values(message: str, items: bytes) -> str:
     """DynamoDB's message with every value of the rows in `items` blotted out, as some messages quote one."""
     try:
         requests = json.loads(b"".join((b"[", items, b"]")))

@@ -77,6 +77,7 @@ class Attribute:
 def attribute(field: pa.Field, *, is_super: bool = False, is_ttl: bool = False) -> Attribute:
     """Return the attribute that a column becomes.
 
+    A column is SUPER if the manifest says so (`is_super`), or Parquet, which has a type of its own for JSON text.
     Raises UnsupportedColumnName if DynamoDB has no such attribute name, UnsupportedColumnType if values of this Arrow
     type have no place in an item, or not the place asked for.
     """
@@ -87,11 +88,13 @@ def attribute(field: pa.Field, *, is_super: bool = False, is_ttl: bool = False) 
             "give the column an alias in the query."
         )
     arrow_type = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if isinstance(arrow_type, pa.JsonType):
+        is_super, arrow_type = True, arrow_type.storage_type
     if is_ttl:
         kind = _ttl_kind(arrow_type)
         purpose = "as time to live, which takes a number, a date or a timestamp"
     elif is_super:
-        kind = NESTED if _is_text(arrow_type) else None
+        kind = NESTED if is_text(arrow_type) else None
         purpose = "as SUPER, which UNLOAD writes as JSON text"
     else:
         kind = _kind(arrow_type)
@@ -102,10 +105,12 @@ def attribute(field: pa.Field, *, is_super: bool = False, is_ttl: bool = False) 
 
 
 def plain_values(values: pa.Array) -> pa.Array:
-    """Return a column's values without dictionary, and text and binary in the one layout the encoders take."""
+    """Return a column's values without dictionary, and text, JSON and binary in the one layout the encoders take."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-    if _is_text(values.type):
+    if isinstance(values.type, pa.JsonType):
+        values = values.storage
+    if is_text(values.type):
         return values.cast(pa.large_string())
     if _is_binary(values.type):
         return values.cast(pa.large_binary())
@@ -129,7 +134,8 @@ def _ttl_kind(arrow_type: pa.DataType) -> ValueKind | None:
     return None
 
 
-def _is_text(arrow_type: pa.DataType) -> bool:
+def is_text(arrow_type: pa.DataType) -> bool:
+    """Whether values of this Arrow type are text, in whichever layout."""
     return bool(
         pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type) or pa.types.is_string_view(arrow_type)
     )
@@ -227,7 +233,7 @@ BINARY = ValueKind("B", _base64_text, _value_bytes)
 NESTED = ValueKind("M", _nested_text, _nested_bytes)
 
 _KINDS: list[tuple[Callable[[pa.DataType], bool], ValueKind]] = [
-    (_is_text, STRING),
+    (is_text, STRING),
     (pa.types.is_integer, INTEGER),
     (_is_decimal, DECIMAL),
     (_is_float, FLOAT),

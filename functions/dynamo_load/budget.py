@@ -39,7 +39,7 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 UNANSWERED_SECONDS = 60.0
 
-# Asking blocks the loader's one thread, so `WriteBudget` pauses in the SDK's place, without blocking.
+# Asking blocks the thread that sends, so `WriteBudget` pauses in the SDK's place, without blocking.
 _CLIENT_CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from aws_errors import named_failures
 from dynamo_load.errors import LedgerUnavailable, PieceTakenOver
+from errors import PipelineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
-
-    from errors import PipelineError
 
 _ENTRY_PREFIX = "piece#"
 # Longer than an execution can be redriven (14 days), shorter than until its name may be used again (90 days):
@@ -109,9 +108,10 @@ class PieceLedger:
             }
         )
 
-    def record_failure(self, failure: PipelineError) -> None:
-        """Note why this loader fails; raises PieceTakenOver as `record` does."""
-        self._set({"failure": {"S": f"{type(failure).__name__}: {failure}"[:_FAILURE_CHARACTERS]}})
+    def record_failure(self, failure: Exception) -> None:
+        """Note why this loader fails, without the words of others, which may quote rows; raises as `record` does."""
+        message = f": {failure}" if isinstance(failure, PipelineError) else ""
+        self._set({"failure": {"S": f"{type(failure).__name__}{message}"[:_FAILURE_CHARACTERS]}})
 
     def _set(self, values: dict[str, AttributeValueTypeDef]) -> None:
         values = values | {"updatedAt": _number(time.time())}

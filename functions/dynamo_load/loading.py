@@ -17,7 +17,6 @@ from dynamo_load.errors import PieceTakenOver, TooManyRejects
 from dynamo_load.reading import PieceReader, read_ahead
 from dynamo_load.transport import Batch
 from dynamo_load.watermark import Span, Watermark
-from errors import PipelineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -77,10 +76,11 @@ class PieceLoader:
             encoder = ItemEncoder(reader.schema, self._mapping)
             with closing(self._batches(reader, encoder, before.next_row)) as batches:
                 self._transport.send(batches, self._on_written)
-            return self._record()
+                # Before closing, which waits for the chunk that is being read.
+                return self._record()
         except PieceTakenOver:
             raise
-        except PipelineError as failure:
+        except Exception as failure:
             self._ledger.record_failure(failure)
             raise
 
@@ -134,7 +134,8 @@ class PieceLoader:
             if end > begin:
                 last_row = chunk.first_row + rows[end - 1]
                 self._in_flight[last_row] = span
-                body = items.text[offsets[begin] : offsets[end] - 1]
+                # A copy: a view would keep the whole chunk for as long as this batch is sent again and again.
+                body = bytes(items.text[offsets[begin] : offsets[end] - 1])
                 yield Batch(body, end - begin, units_before[end] - units_before[begin], last_row)
             else:
                 self._watermark.settle(span, write_units=0.0)

@@ -116,7 +116,6 @@ class PieceReader:
                 raise CorruptParquetFile(
                     f"{file.url} has other columns than {files[0].url}: unload both again, by one query."
                 )
-        self.rows = piece.rows
         self.schema = schemas[0]
 
     def chunk_start(self, row: int) -> int:
@@ -234,7 +233,13 @@ def _parquet(file: _ObjectFile, row_group_bytes: int = 0) -> Iterator[pq.Parquet
     whole = row_group_bytes <= _FETCHED_WHOLE_BYTES
     source = pa.PythonFile(file, mode="r")
     try:
-        with pq.ParquetFile(source, pre_buffer=whole, buffer_size=0 if whole else _STREAM_BYTES) as parquet:
+        with pq.ParquetFile(
+            source,
+            pre_buffer=whole,
+            buffer_size=0 if whole else _STREAM_BYTES,
+            # Redshift's own unit. In nanoseconds, Arrow's choice, years beyond 1677 to 2262 would become others.
+            coerce_int96_timestamp_unit="us",
+        ) as parquet:
             yield parquet
     except (pa.ArrowException, OSError) as error:
         raise CorruptParquetFile(f"{file.url} can't be read as Parquet ({error}): unload it again.") from error

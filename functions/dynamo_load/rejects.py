@@ -10,14 +10,16 @@ import json
 import math
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from aws_errors import named_failures
+from dynamo_load.attributes import plain_values
 from dynamo_load.errors import RejectsNotStored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    import pyarrow as pa
     from mypy_boto3_s3 import S3Client
 
     from dynamo_load.reading import Chunk
@@ -66,14 +68,17 @@ def _prefix(load_id: str) -> str:
 
 def _readable(column: pa.Array) -> list[Any]:
     """Return values that JSON can hold: bytes in base64; exact numbers, times, NaN and infinities as text."""
-    kind = str(column.type)
-    if kind in {"string", "large_string"}:
+    column = plain_values(column)
+    if pa.types.is_large_string(column.type):
         # Text that isn't UTF-8 may be why the row was rejected.
-        values = column.cast("binary").to_pylist()
+        values = column.cast(pa.large_binary()).to_pylist()
         return [value if value is None else value.decode("utf-8", "backslashreplace") for value in values]
-    if kind.startswith(("timestamp", "date", "time", "decimal")):
+    if pa.types.is_timestamp(column.type):
+        # Without the zone, for which Arrow would need the system's database of zones; it is always UTC.
+        column = column.view(pa.timestamp(column.type.unit))
+    if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type):
         # Arrow writes the years that Python's dates can't hold, too.
-        column = column.cast("string")
+        column = column.cast(pa.string())
     return [_json_value(value) for value in column.to_pylist()]
 
 

@@ -52,7 +52,7 @@ class Batch:
     `write_units` what they are estimated to consume, `last_row` the ordinal in the piece of the last of them.
     """
 
-    body_items: bytes | memoryview
+    body_items: bytes
     rows: int
     write_units: int
     last_row: int

@@ -60,7 +60,10 @@ class _ParquetFile:
         return self._file.tell() + self._pending_bytes
 
     def write(self, rows: pa.Table) -> None:
-        self._writer = self._writer or pq.ParquetWriter(self._file, rows.schema, compression="snappy", version="1.0")
+        # Without Arrow's own schema in the footer, which no file of Redshift's has.
+        self._writer = self._writer or pq.ParquetWriter(
+            self._file, rows.schema, compression="snappy", version="1.0", store_schema=False
+        )
         self.records += rows.num_rows
         self._pending.append(rows)
         self._pending_bytes += rows.nbytes

@@ -42,7 +42,7 @@ _TYPES: Final[dict[str, tuple[str, pa.DataType | None]]] = {
     "date": ("date", pa.date32()),
     "timestamp": ("timestamp without time zone", pa.timestamp("us")),
     "timestamptz": ("timestamp with time zone", pa.timestamp("us")),
-    "jsonb": ("super", pa.string()),
+    "jsonb": ("super", pa.json_()),
     "time": ("time without time zone", None),
     "timetz": ("time with time zone", None),
     "bytea": ("binary varying", None),
@@ -153,7 +153,7 @@ def _describe(connection: psycopg.Connection[Any], query: str) -> list[UnloadCol
                     schema_type |= {"precision": described.precision, "scale": described.scale or 0}
                     if described.precision <= _MAX_PRECISION:
                         parquet_type = pa.decimal128(described.precision, described.scale or 0)
-            elif parquet_type == pa.string() and base != "super":
+            elif parquet_type == pa.string():
                 schema_type["max_length"] = described.display_size or _MAX_VARCHAR
             columns.append(UnloadColumn(described.name, f"c{index}", type_name, schema_type, parquet_type))
     return columns
@@ -174,14 +174,16 @@ def _blocks(copy: psycopg.Copy) -> Iterator[bytes]:
 
 def _parse(block: bytes, types: list[pa.DataType]) -> pa.Table:
     names = [str(index) for index in range(len(types))]
+    # Arrow reads no JSON type from CSV, only the text that it is stored as.
+    stored_types = [kind.storage_type if isinstance(kind, pa.JsonType) else kind for kind in types]
     try:
-        return pyarrow.csv.read_csv(
+        rows = pyarrow.csv.read_csv(
             pa.BufferReader(block),
             # One block, so that Arrow has no reason to look for line ends between rows.
             read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=len(block) + 1),
             parse_options=pyarrow.csv.ParseOptions(ignore_empty_lines=False),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict(zip(names, types, strict=True)),
+                column_types=dict(zip(names, stored_types, strict=True)),
                 # PostgreSQL's NULL is nothing at all, its empty string a pair of quotes.
                 null_values=[""],
                 strings_can_be_null=True,
@@ -195,6 +197,7 @@ def _parse(block: bytes, types: list[pa.DataType]) -> pa.Table:
     except pa.ArrowInvalid:
         # Arrow's own message quotes the value.
         raise SqlFailed("a value of the query is outside the range of its column's type") from None
+    return rows.cast(pa.schema(zip(names, types, strict=True)))
 
 
 def _parquet(column: UnloadColumn) -> str:

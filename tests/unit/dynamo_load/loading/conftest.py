@@ -99,10 +99,10 @@ class Stage:
                 ],
             )
 
-    def put_file(self, rows: pa.Table, key: str, row_group_rows: int = 1_000_000) -> dict[str, Any]:
+    def put_file(self, rows: pa.Table, key: str, row_group_rows: int = 1_000_000, **written: Any) -> dict[str, Any]:
         """Store a Parquet file, and return the slice that is all of it."""
         file = io.BytesIO()
-        pq.write_table(rows, file, row_group_size=row_group_rows, version="1.0", write_batch_size=100)
+        pq.write_table(rows, file, row_group_size=row_group_rows, version="1.0", write_batch_size=100, **written)
         self.aws.s3.put_object(Bucket=self.bucket, Key=key, Body=file.getvalue())
         return {"key": key, "row_groups": None, "rows": len(rows)}
 
@@ -165,6 +165,11 @@ def numbered(rows: int, first: int = 0) -> pa.Table:
 def with_keys(keys: Sequence[str | None]) -> pa.Table:
     """Rows with these keys, each with its place among them."""
     return pa.table({"id": pa.array(keys, pa.string()), "number": pa.array(range(len(keys)), pa.int64())})
+
+
+def not_utf8(value: bytes) -> pa.Array:
+    """One text of these bytes."""
+    return pa.array([value], pa.binary()).view(pa.string())
 
 
 def passes_after(looks: int) -> Callable[[], float]:

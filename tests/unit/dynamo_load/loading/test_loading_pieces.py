@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from dynamo_load.mapping import ItemMapping, KeyAttribute
 from dynamo_load.reading import CHUNK_ROWS
 from errors import AwsRefused
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
-from tests.unit.dynamo_load.loading.conftest import numbered, passes_after, with_keys
+from tests.unit.dynamo_load.loading.conftest import not_utf8, numbered, passes_after, with_keys
 
 if TYPE_CHECKING:
     from dynamo_load.ledger import Tally
@@ -94,6 +95,30 @@ def test_no_row_is_lost_or_counted_twice_when_requests_fail_in_every_way(stage: 
         assert counts(tally) == (5_000, 5_000, 0, 0)
         assert sink.stored().keys() == {f"row-{n}" for n in range(5_000)}
         assert sink.report().violations == []
+
+
+def test_a_column_that_parquet_calls_json_is_super_whatever_the_manifest_says(stage: Stage) -> None:
+    documents = pa.array(['{"tags":["a","b"],"price":1.10}', None], pa.string()).cast(pa.json_())
+    piece = stage.piece_of(pa.table({"id": ["a", "b"], "doc": documents}))
+
+    stage.load(piece)
+
+    assert stage.items() == {
+        "a": {"id": "a", "doc": {"tags": ["a", "b"], "price": Decimal("1.1")}},
+        "b": {"id": "b"},
+    }
+
+
+def test_timestamps_of_96_bits_keep_years_that_nanoseconds_cannot_count(stage: Stage) -> None:
+    always = pa.array([datetime(9999, 12, 31), datetime(1, 1, 1)], pa.timestamp("us"))  # noqa: DTZ001
+    rows = pa.table({"id": ["a", "b"], "valid_to": always})
+
+    stage.load(stage.piece(stage.put_file(rows, "unload/0000", use_deprecated_int96_timestamps=True)))
+
+    assert {name: item["valid_to"] for name, item in stage.items().items()} == {
+        "a": "9999-12-31T00:00:00",
+        "b": "0001-01-01T00:00:00",
+    }
 
 
 def test_an_item_that_fills_a_request_by_itself_goes_alone(stage: Stage) -> None:
@@ -253,19 +278,28 @@ class TestRejects:
             ("unload/0001", 2, 5, "key_too_long", {"id": "k" * 3_000, "number": 2}),
         ]
 
+    def test_a_key_that_is_not_utf8_costs_its_own_row_and_no_other(self, stage: Stage) -> None:
+        keys = pa.chunked_array([["a"], not_utf8(b"Jane Doe\xff"), ["b", "a"]])
+        tally = stage.load(stage.piece_of(pa.table({"id": keys})))
+
+        assert set(stage.items()) == {"a", "b"}
+        assert counts(tally) == (4, 2, 1, 1)
+        assert [(kept["reason"], kept["row"]) for kept in stage.rejects()] == [
+            ("not_utf8", {"id": "Jane Doe\\xff"}),
+        ]
+
     def test_a_rejected_row_keeps_values_of_every_kind(self, stage: Stage) -> None:
-        not_utf8 = pa.Array.from_buffers(
-            pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")]
-        )
         rows = pa.table(
             {
                 "id": pa.array([None], pa.string()),
                 "price": pa.array([Decimal("12345678901234567890.123456789012345678")], pa.decimal128(38, 18)),
                 "day": pa.array([2_932_897], pa.int32()).cast(pa.date32()),
                 "at": pa.array([1_234_567_890_123_456], pa.timestamp("us")),
+                "instant": pa.array([1_234_567_890_123_456], pa.timestamp("us", tz="UTC")),
+                "document": pa.array(["[1.10]"]).cast(pa.json_()),
                 "ratio": [math.nan],
                 "picture": [b"\x00\xff"],
-                "text": not_utf8,
+                "text": not_utf8(b"\xff"),
                 "vine": [True],
                 "nothing": pa.array([None], pa.int16()),
             }
@@ -278,6 +312,8 @@ class TestRejects:
             "price": "12345678901234567890.123456789012345678",
             "day": "10000-01-01",
             "at": "2009-02-13 23:31:30.123456",
+            "instant": "2009-02-13 23:31:30.123456",
+            "document": "[1.10]",
             "ratio": "nan",
             "picture": "AP8=",
             "text": "\\xff",
@@ -357,6 +393,16 @@ class TestFailures:
         (entry,) = pieces(stage.aws.dynamodb, stage.ledger_table, stage.name)
         assert (entry.failure or "").startswith("DynamoDbRefused: ResourceNotFoundException")
         assert counts(entry.tally) == (0, 0, 0, 0)
+
+    def test_a_failure_without_a_name_of_ours_is_noted_without_its_words(self, stage: Stage) -> None:
+        def broken_clock() -> float:
+            raise RuntimeError("Jane Doe")
+
+        with pytest.raises(RuntimeError):
+            stage.load(stage.piece_of(numbered(30)), deadline=broken_clock)
+
+        (entry,) = pieces(stage.aws.dynamodb, stage.ledger_table, stage.name)
+        assert entry.failure == "RuntimeError"
 
     def test_a_retry_that_succeeds_takes_the_failure_back(self, stage: Stage) -> None:
         piece = stage.piece_of(numbered(30))
