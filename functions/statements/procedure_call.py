@@ -17,6 +17,7 @@ from statements.names import StatementKind
 MAX_TEXT_BYTES = 65_535  # VARCHAR's maximum, in bytes ("Character types" in the Redshift database guide)
 MAX_CALL_BYTES = 100_000  # the Data API's older, lower limit for one query string; newer pages say 200 KB
 
+_QUOTED_OR_CAPITALS = re.compile(r'"(?:[^"]|"")*"|[A-Z]+')
 _PATTERN_PART = re.compile(r'(?:"(?:[^"]|"")*"|[^."])+')
 
 Scalar = str | int | float | bool | None
@@ -106,9 +107,13 @@ def _check_allowed(procedure: Identifier, allowed: Sequence[str]) -> None:
 
 
 def _matches(procedure: Identifier, pattern: str) -> bool:
-    """Whether a pattern has as many parts as the name and each matches; `*` alone matches every name."""
+    """Whether a pattern has as many parts as the name and each matches; `*` alone matches every name.
+
+    As in a name, capitals outside of quotes stand for lower case.
+    """
     if pattern == "*":
         return True
     names = [str(Identifier((part,))) for part in procedure.parts]
-    patterns = [part.replace("[", "[[]") for part in _PATTERN_PART.findall(pattern)]
+    folded = _QUOTED_OR_CAPITALS.sub(lambda found: found[0] if found[0][0] == '"' else found[0].lower(), pattern)
+    patterns = [part.replace("[", "[[]") for part in _PATTERN_PART.findall(folded)]
     return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))

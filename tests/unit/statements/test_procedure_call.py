@@ -85,6 +85,8 @@ def test_a_refusal_does_not_repeat_the_message() -> None:
     [
         ("public.sp_a", ["public.sp_*"]),
         ("PUBLIC.SP_A", ["public.sp_*"]),
+        ("public.sp_a", ["Public.SP_*"]),
+        ('etl."Mixed Case"', ['ETL."Mixed *"']),
         ('"public"."sp_a"', ["public.sp_?"]),
         ("etl.x", ["public.*", "etl.x"]),
         ('public."Mixed Case"', ['public."Mixed *"']),
@@ -105,6 +107,8 @@ def test_a_procedure_that_a_pattern_names_may_be_called(spname: str, allowed: li
         ("sp_a", ["public.sp_*"]),
         ('"public.sp_a"', ["public.sp_*"]),
         ('public."SP_A"', ["public.sp_*"]),
+        ('public."SP_A"', ["PUBLIC.SP_*", "public.sp_*"]),
+        ("public.sp_a", ['public."SP_*"', "public.sp_b"]),
         ("dev.public.sp_a", ["public.sp_*"]),
         ("public.sp_x.drop_all", ["public.sp_*"]),
         ("public.sp_b", ["public.sp_[a]"]),
