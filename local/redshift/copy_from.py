@@ -167,8 +167,9 @@ def _batches(file: IO[bytes], url: str, copy: Copy, targets: list[_Target]) -> I
     """The rows of one file, checked against the table's columns."""
     try:
         if copy.file_format == "PARQUET":
-            # Pre-buffering would keep every column chunk that was read until the file is closed.
-            source = pq.ParquetFile(file, pre_buffer=False)
+            # Pre-buffering would keep every column chunk that was read until the file is closed. An extension type
+            # would hide that SUPER is text.
+            source = pq.ParquetFile(file, pre_buffer=False, arrow_extensions_enabled=False)
             _check_count(url, len(source.schema_arrow), targets)
             batches = source.iter_batches(_BATCH_ROWS)
         else:

@@ -81,6 +81,15 @@ def test_what_was_unloaded_can_be_copied_back_by_its_manifest(sql: Sql, bucket: 
     assert sql.rows("SELECT * FROM source EXCEPT SELECT * FROM target") == []
 
 
+def test_super_that_was_unloaded_can_be_copied_back(sql: Sql, bucket: Bucket) -> None:
+    sql.run("CREATE TABLE documents (id INTEGER, doc SUPER)")
+    sql.run("""INSERT INTO documents VALUES (1, JSON_PARSE('{"a":[1,null]}')), (2, NULL)""")
+    sql.run(f"UNLOAD ('SELECT * FROM documents') TO 's3://{bucket.name}/d/' IAM_ROLE default FORMAT PARQUET")
+    sql.run("CREATE TABLE copies (id INTEGER, doc SUPER)")
+    sql.run(f"COPY copies FROM 's3://{bucket.name}/d/' IAM_ROLE default FORMAT AS PARQUET")
+    assert sql.rows("SELECT id, doc FROM copies ORDER BY id") == [(1, '{"a":[1,null]}'), (2, None)]
+
+
 def test_csv_has_quotes_nulls_headers_and_empty_fields(sql: Sql, bucket: Bucket) -> None:
     sql.run("CREATE TABLE target (t VARCHAR(20), n INT, d DATE)")
     bucket.put("a.csv", b't,n,d\n"a,""b""\n",1,2024-02-29\n,,\n\\N,2,\\N\n')
