@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # A comment that begins like this, in or right above a Resource, says why it is as wide as it is.
 REASON = "# *:"
 
+# What every function's role has in any case: the managed policy that lets it write its logs.
+_WRITE_LOGS = "/AWSLambdaBasicExecutionRole"
+
 # All objects under a prefix of one bucket: as narrow as a permission on objects can be.
 _OBJECTS_OF_A_PREFIX = re.compile(r"arn:.+:s3:::[^*/]+/[^*]+/\*")
 
@@ -42,6 +45,16 @@ def actions_too_wide(stack: Stack) -> Iterator[str]:
             yield from (f"{where} allows {action}" for action in wide)
             if "*" in leaves(statement.get("Principal")):
                 yield f"{where} allows everybody"
+
+
+def managed_policies_unconditional(stack: Stack) -> Iterator[str]:
+    """A role has other managed policies than that for logs under a condition only, whoever makes the role.
+
+    SAM gives a role that it makes those for X-Ray and VPCs if the property exists, whatever its !If comes to.
+    """
+    for name, role in stack.transformed().resources("AWS::IAM::Role").items():
+        attached = leaves([policy for policy in role.get("ManagedPolicyArns", []) if "Fn::If" not in policy])
+        yield from (f"{name} always has {arn}" for arn in attached if not arn.endswith(_WRITE_LOGS))
 
 
 def resources_wide_without_reason(stack: Stack) -> Iterator[str]:

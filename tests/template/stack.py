@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from samcli.lib.translate.sam_template_validator import SamTemplateValidator  # type: ignore[import-untyped]
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class Stack:
     @classmethod
     def load(cls) -> Stack:
         return cls.parse((ROOT / "template.yaml").read_text())
+
+    def transformed(self) -> Stack:
+        """What CloudFormation makes its resources of: the template after SAM's transform."""
+        sam = SamTemplateValidator(yaml_parse(self.text), managed_policy_loader=None, region="us-east-1")
+        return Stack.parse(sam.get_translated_template_if_valid())
 
     def section(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.template.get(name, {})

@@ -31,6 +31,7 @@ CHECKS: list[Check] = [
     resource_checks.outputs_undescribed,
     resource_checks.literal_arns,
     iam_checks.actions_too_wide,
+    iam_checks.managed_policies_unconditional,
     iam_checks.resources_wide_without_reason,
     iam_checks.machine_permissions_missing,
     iam_checks.rule_permissions_missing,
@@ -47,6 +48,9 @@ Parameters:
   Days: {Type: Number, Default: 30, MaxValue: 90, Description: Days for which logs are kept.}
 Conditions:
   Kept: !Equals [!Ref Days, 30]
+  Traced: !Equals [!Ref Days, 1]
+Globals:
+  Function: {Runtime: python3.13, Tracing: !If [Traced, Active, PassThrough]}
 Resources:
   Submit:
     Type: AWS::Serverless::Function
@@ -70,6 +74,9 @@ Resources:
   Role:
     Type: AWS::IAM::Role
     Properties:
+      ManagedPolicyArns:
+        - !Sub arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole
+        - !If [Traced, !Sub "arn:${AWS::Partition}:iam::aws:policy/AWSXRayDaemonWriteAccess", !Ref AWS::NoValue]
       Policies:
         - PolicyDocument:
             Statement:
@@ -298,7 +305,19 @@ BROKEN = [
     ),
     (iam_checks.actions_too_wide, "- Sid: Read\n                Effect", "- Effect", "should say in a Sid"),
     (iam_checks.actions_too_wide, "{Service: events.amazonaws.com}", '"*"', "allows everybody"),
-    (iam_checks.resources_wide_without_reason, "# *: it has", "# It has", "line 48: * has no reason"),
+    (
+        iam_checks.managed_policies_unconditional,
+        "      Role: !GetAtt Role.Arn\n",
+        "",
+        "SubmitRole always has arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
+    ),
+    (
+        iam_checks.managed_policies_unconditional,
+        "service-role/AWSLambdaBasicExecutionRole",
+        "AdministratorAccess",
+        "Role always has arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess",
+    ),
+    (iam_checks.resources_wide_without_reason, "# *: it has", "# It has", "line 54: * has no reason"),
     (iam_checks.resources_wide_without_reason, "${Bucket}/unload/*", "${Bucket}/*", "/* has no reason"),
     (iam_checks.resources_wide_without_reason, "${Bucket}/unload/*", "*/unload/*", "*/unload/* has no reason"),
     (
