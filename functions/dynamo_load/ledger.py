@@ -16,7 +16,7 @@ from dynamo_load.errors import LedgerUnavailable, PieceTakenOver
 from errors import PipelineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -68,7 +68,7 @@ class PieceLedger:
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, load_id: str, piece: str, rows: int) -> None:
         self._dynamodb, self._table, self._rows = dynamodb, table, rows
-        self._key = {"loadId": {"S": load_id}, "entry": {"S": _ENTRY_PREFIX + piece}}
+        self._key = _key(load_id, piece)
         self._loader = uuid.uuid4().hex
         self._piece = f"piece {piece} of load {load_id}"
 
@@ -128,7 +128,7 @@ class PieceLedger:
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
                 raise PieceTakenOver(
-                    f"another loader has taken over {self._piece}; this one stops and leaves the rest to it."
+                    f"{self._piece} is another loader's now, or its load has failed; this one stops."
                 ) from error
 
 
@@ -151,6 +151,27 @@ def pieces(dynamodb: DynamoDBClient, table: str, load_id: str) -> Iterator[Piece
                     updated_at=float(entry["updatedAt"]["N"]),
                     failure=entry["failure"]["S"] if "failure" in entry else None,
                 )
+
+
+def stop_loaders(dynamodb: DynamoDBClient, table: str, load_id: str, unfinished: Iterable[PieceEntry]) -> None:
+    """Take pieces from their loaders, which stop at their next record, about two seconds later.
+
+    Step Functions doesn't end the functions of a Map Run that failed. Left alone they would write for minutes more,
+    over whatever is loaded next. Raises LedgerUnavailable and AwsRefused.
+    """
+    with named_failures(LedgerUnavailable):
+        for entry in unfinished:
+            dynamodb.update_item(
+                TableName=table,
+                Key=_key(load_id, entry.piece),
+                UpdateExpression="SET #loader = :nobody",
+                ExpressionAttributeNames={"#loader": "loader"},
+                ExpressionAttributeValues={":nobody": {"S": "nobody: the load has failed"}},
+            )
+
+
+def _key(load_id: str, piece: str) -> dict[str, AttributeValueTypeDef]:
+    return {"loadId": {"S": load_id}, "entry": {"S": _ENTRY_PREFIX + piece}}
 
 
 def _tally(entry: Mapping[str, Any]) -> Tally:

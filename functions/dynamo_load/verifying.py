@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dynamo_load.errors import RowsUnaccounted, TooManyRejects
-from dynamo_load.ledger import pieces
+from dynamo_load.ledger import pieces, stop_loaders
 from dynamo_load.rejects import rejects_url
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: Mapping[str, 
     """Hold the ledger of a load against its plan.
 
     Raises RowsUnaccounted if a single row is missing or counted too often, TooManyRejects if more rows were rejected
-    than the plan allows, LedgerUnavailable if the ledger can't be read.
+    than the plan allows, LedgerUnavailable if the ledger can't be used. Loaders that are at work even so are stopped.
     """
     load_id, unloaded = plan["load_id"], plan["rows"]
     entries = list(pieces(dynamodb, ledger_table, load_id))
@@ -55,6 +55,8 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: Mapping[str, 
     superseded = sum(tally.superseded for tally in tallies)
     missing = unloaded - written - rejected - superseded
     rejects = rejects_url(plan["bucket"], load_id) if rejected else None
+    unfinished = [entry for entry in entries if not entry.finished]
+    stop_loaders(dynamodb, ledger_table, load_id, unfinished)
 
     if rejected > plan["rejects_allowed"]:
         raise TooManyRejects(
@@ -62,7 +64,6 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: Mapping[str, 
             f"see {rejects} for the rows and the reasons. "
             f"{written:,} were written, {superseded:,} superseded, {missing:,} not reached."
         )
-    unfinished = [entry for entry in entries if not entry.finished]
     if missing or unfinished or len(entries) != plan["pieces"]:
         raise RowsUnaccounted(
             f"{unloaded:,} rows were unloaded; {written:,} written, {rejected:,} rejected and {superseded:,} "

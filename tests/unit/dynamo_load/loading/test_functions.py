@@ -16,7 +16,7 @@ import pytest
 import aws_clients
 import load_dynamo.app
 import verify_load.app
-from dynamo_load.errors import MissingFile, RowsUnaccounted, TooManyRejects
+from dynamo_load.errors import MissingFile, PieceTakenOver, RowsUnaccounted, TooManyRejects
 from telemetry import metrics
 from tests.unit.dynamo_load.loading.conftest import numbered, with_keys
 
@@ -232,6 +232,21 @@ class TestVerification:
             load.run(0)
 
         with pytest.raises(RowsUnaccounted, match=r"1 of them not finished: 00000 at row 0 of 25, MissingFile: "):
+            load.verify()
+
+    def test_loaders_at_work_when_their_load_fails_stop_and_count_no_more(self, functions: Stage) -> None:
+        file = functions.put_file(numbered(60), "unload/0")
+        load = Load(functions, [file])
+
+        def fails_meanwhile() -> float:
+            with pytest.raises(RowsUnaccounted):
+                load.verify()
+            return 60.0
+
+        with pytest.raises(PieceTakenOver, match="its load has failed"):
+            functions.load(functions.piece(file), deadline=fails_meanwhile)
+
+        with pytest.raises(RowsUnaccounted, match="00000 at row 0 of 60"):
             load.verify()
 
     def test_rows_counted_too_often_do_not_pass(self, functions: Stage) -> None:
