@@ -19,6 +19,7 @@ STACK = "existing-table"
 @pytest.fixture(scope="module")
 def state_machine(aws: LocalAws, outputs: dict[str, str]) -> Iterator[str]:
     """The loading state machine of a stack that is given the table."""
+    encryption_key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     aws.client("dynamodb").create_table(
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",
@@ -27,11 +28,13 @@ def state_machine(aws: LocalAws, outputs: dict[str, str]) -> Iterator[str]:
             {"AttributeName": "sale", "AttributeType": "N"},
         ],
         KeySchema=[{"AttributeName": "shop", "KeyType": "HASH"}, {"AttributeName": "sale", "KeyType": "RANGE"}],
+        SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": encryption_key},
     )
     parameters = {
         "StackPrefix": "existing",
         "DynamodbTargetTable": TABLE,
         "CreateTargetTable": "false",
+        "TargetTableKmsKeyArn": encryption_key,
         "TargetPartitionKey": "shop",
         "TargetSortKey": "sale",
         "TargetSortKeyType": "N",

@@ -13,6 +13,7 @@ SERVERLESS = {"WorkgroupName": "analytics"}
 SECRET = {"DbSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:redshift-AbCdEf"}
 USER = {"DbUser": "loader"}
 KEY = {"DataS3BucketKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"}
+TABLE_KEY = {"TargetTableKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/2"}
 
 ACCEPTED = [
     CLUSTER,
@@ -23,6 +24,7 @@ ACCEPTED = [
     CLUSTER | {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
     CLUSTER | {"DataS3Bucket": "existing"},
     CLUSTER | {"DataS3Bucket": "existing"} | KEY,
+    CLUSTER | {"CreateTargetTable": "false"} | TABLE_KEY,
     CLUSTER | {"TargetPartitionKey": "customer_id", "TargetSortKey": "review_id"},
 ]
 REFUSED = [
@@ -34,6 +36,7 @@ REFUSED = [
     (CLUSTER | {"SubnetIds": "subnet-1"}, {"WholeNetwork"}),
     (CLUSTER | {"SecGroup": "sg-1,sg-2"}, {"WholeNetwork"}),
     (CLUSTER | KEY, {"OwnBucketHasOwnEncryption"}),
+    (CLUSTER | TABLE_KEY, {"OwnTableHasOwnEncryption"}),
     (CLUSTER | {"TargetPartitionKey": "review_id", "TargetSortKey": "review_id"}, {"TwoKeys"}),
 ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.template import iam_checks, resource_checks
-from tests.template.stack import Stack
+from tests.template.stack import Stack, leaves, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -392,3 +392,15 @@ def test_a_broken_sample_is_found(sound: Stack, check: Check, text: str, broken:
 
 def test_each_check_has_a_broken_sample() -> None:
     assert {check for check, *_ in BROKEN} == set(CHECKS)
+
+
+def test_a_role_that_writes_to_the_target_table_and_no_other_may_use_its_key_and_only_through_dynamodb() -> None:
+    roles = STACK.resources("AWS::IAM::Role")
+    writers = {name for name, role in roles.items() if "dynamodb:BatchWriteItem" in leaves(role)}
+    key = {"Ref": "TargetTableKmsKeyArn"}
+    uses = {name: part for name, role in roles.items() for part in mappings(role) if part.get("Resource") == key}
+    assert uses.keys() == writers == {"LoadDynamoFunctionRole"}
+    assert uses["LoadDynamoFunctionRole"]["Action"] == "kms:Decrypt"
+    assert uses["LoadDynamoFunctionRole"]["Condition"] == {
+        "StringEquals": {"kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"}}
+    }
