@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from environment import required
 from statements.data_api import RedshiftTarget
 from statements.inputs import parse_input
-from statements.names import CallbackTask
+from statements.names import CallbackTask, StatementKind, statement_name
 from statements.procedure_call import ProcedureRequest, procedure_call
 from statements.reporting import record_submission
 from statements.settings import StatementSettings
@@ -42,9 +42,10 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Submit the procedure that the execution's input names; the outcome comes through the task token."""
     settings = _settings()
     task = CallbackTask.from_event(event)
-    logger.append_keys(execution_arn=task.execution_arn)
-    failure = settings.statements.submitter(settings.target).submit(
+    name = statement_name(StatementKind.STORED_PROCEDURE, task)
+    logger.append_keys(execution_arn=task.execution_arn, statement_name=name)
+    submission = settings.statements.submitter(settings.target).submit(
         task,
         lambda: procedure_call(parse_input(ProcedureRequest, event["execution"]["Input"]), settings.allowed_procedures),
     )
-    record_submission(failure)
+    record_submission(submission)

@@ -54,16 +54,17 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Submit the UNLOAD that the execution's input asks for; the outcome comes through the task token."""
     settings = _settings()
     task = CallbackTask.from_event(event)
-    logger.append_keys(execution_arn=task.execution_arn)
-    failure = settings.statements.submitter(settings.redshift).submit(
-        task, lambda: _unload(event["execution"]["Input"], task, settings)
+    name = statement_name(StatementKind.UNLOAD, task)
+    logger.append_keys(execution_arn=task.execution_arn, statement_name=name)
+    prefix = unload_prefix(task.execution_arn, name)
+    submission = settings.statements.submitter(settings.redshift).submit(
+        task, lambda: _unload(event["execution"]["Input"], prefix, settings)
     )
-    record_submission(failure)
+    record_submission(submission)
 
 
-def _unload(execution_input: Any, task: CallbackTask, settings: Settings) -> Statement:
+def _unload(execution_input: Any, prefix: str, settings: Settings) -> Statement:
     query = requested_query(parse_input(LoadRequest, execution_input), settings.query)
     with_kms = bucket_uses_kms(client("s3"), settings.bucket)
     check_target(client("dynamodb"), settings.target)
-    prefix = unload_prefix(task.execution_arn, statement_name(StatementKind.UNLOAD, task))
     return unload_statement(query, f"s3://{settings.bucket}/{prefix}", settings.options, encrypt_with_kms=with_kms)

@@ -8,6 +8,7 @@ from aws_errors import named_failures
 from errors import PipelineError
 from statements.errors import StatementAborted, StatementFailed, StatementRefused
 from statements.names import StatementKind
+from telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -54,6 +55,7 @@ class TaskResumer:
         row = self._tokens.find(name)
         if row is None or (row.statement_id or statement_id) != statement_id:
             return Resumption.UNKNOWN
+        logger.append_keys(execution_arn=row.execution_arn)
         if row.resumed:
             return Resumption.DUPLICATE
         try:

@@ -10,8 +10,23 @@ from statements.names import statement_name
 if TYPE_CHECKING:
     from statements.data_api import RedshiftDataApi, RedshiftTarget, Statement
     from statements.names import CallbackTask
-    from statements.resuming import TaskResumer
+    from statements.resuming import Resumption, TaskResumer
     from statements.token_store import TokenStore
+
+
+@dataclass
+class Submission:
+    """What an attempt to submit has come to.
+
+    `statement_id` is that of the task's statement, None if Redshift has none; `is_new` tells whether this attempt
+    submitted it; `resumption` is what came of looking at what an attempt before may have submitted; `failure` is what
+    the task was failed with.
+    """
+
+    statement_id: str | None = None
+    is_new: bool = False
+    resumption: "Resumption | None" = None
+    failure: PipelineError | None = None
 
 
 @dataclass(frozen=True)
@@ -23,26 +38,28 @@ class TaskSubmitter:
     tokens: "TokenStore"
     resumer: "TaskResumer"
 
-    def submit(self, task: "CallbackTask", make_statement: Callable[[], "Statement"]) -> PipelineError | None:
-        """Make the statement and submit it; a named failure fails the task and is returned.
+    def submit(self, task: "CallbackTask", make_statement: Callable[[], "Statement"]) -> Submission:
+        """Make the statement and submit it; a named failure fails the task and is returned, not raised.
 
         Failing through the token rather than by raising gives the state machine the error's name and message as they
         are, without a stack trace around them, and the same way as a failure inside Redshift.
         """
+        submission = Submission()
         try:
-            self._submit_once(task, make_statement())
+            self._submit_once(task, make_statement(), submission)
         except PipelineError as error:
             self.resumer.fail(task.token, error)
-            return error
-        return None
+            submission.failure = error
+        return submission
 
-    def _submit_once(self, task: "CallbackTask", statement: "Statement") -> None:
+    def _submit_once(self, task: "CallbackTask", statement: "Statement", submission: Submission) -> None:
         name = statement_name(statement.kind, task)
         row = self.tokens.save_token(name, statement.kind, task)
-        statement_id = row.statement_id
-        if statement_id is None:
-            statement_id = self.data_api.execute(statement, name, self.target)
+        submission.statement_id = statement_id = row.statement_id or self.data_api.execute(statement, name, self.target)
+        if row.statement_id is None:
             self.tokens.save_statement_id(name, statement_id)
+            # Not before its id is noted: the next attempt would submit it again, under the same client token.
+            submission.is_new = True
         if row.attempts > 1:
             # The statement of the attempt before may have ended already: its event will not come again.
-            self.resumer.resume(name, statement_id)
+            submission.resumption = self.resumer.resume(name, statement_id)

@@ -31,6 +31,7 @@ class TokenRow:
     name: str
     token: str
     kind: StatementKind
+    execution_arn: str
     attempts: int
     statement_id: str | None
     resumed: bool
@@ -119,6 +120,7 @@ def _row(item: "dict[str, AttributeValueTypeDef]") -> TokenRow:
         name=item["statementName"]["S"],
         token=item["taskToken"]["S"],
         kind=StatementKind[item["kind"]["S"]],
+        execution_arn=item["executionArn"]["S"],
         attempts=int(item["attempts"]["N"]),
         statement_id=item["statementId"]["S"] if "statementId" in item else None,
         resumed=item.get("resumedToken", {}).get("S") == item["taskToken"]["S"],

@@ -55,6 +55,10 @@ class Pipeline:
         """The statements that Redshift was given, which moto calls finished; tests change that."""
         return list(redshiftdata_backends[ACCOUNT][REGION].statements.values())
 
+    def log_lines(self) -> list[dict[str, Any]]:
+        """What the functions have logged."""
+        return [json.loads(line) for line in self.logs.getvalue().splitlines()]
+
     def row(self) -> dict[str, Any]:
         """The only row of the token table."""
         (row,) = boto3.resource("dynamodb", REGION).Table(waiting_task.TOKEN_TABLE).scan()["Items"]

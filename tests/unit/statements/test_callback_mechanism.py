@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +41,15 @@ def _retried(pipeline: Pipeline, event: dict[str, Any]) -> tuple[dict[str, Any],
     """The event of the task's next attempt, with another token, and the execution that waits for this token."""
     other = pipeline.start_task({}, "second-token")
     return event | {"task_token": other["task_token"]}, other["execution"]["Id"]
+
+
+def _counted(capsys: pytest.CaptureFixture[str]) -> Counter[str]:
+    """What the functions have counted since this was last asked, as CloudWatch reads it from their output."""
+    counted: Counter[str] = Counter()
+    for record in map(json.loads, capsys.readouterr().out.splitlines()):
+        (directive,) = record["_aws"]["CloudWatchMetrics"]
+        counted.update({metric["Name"]: sum(record[metric["Name"]]) for metric in directive["Metrics"]})
+    return counted
 
 
 def test_a_finished_statement_resumes_its_task_with_its_figures(pipeline: Pipeline) -> None:
@@ -179,7 +190,9 @@ def test_the_same_invocation_twice_runs_the_procedure_once(pipeline: Pipeline) -
     assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
 
 
-def test_a_statement_whose_id_could_not_be_noted_is_submitted_under_the_same_client_token(pipeline: Pipeline) -> None:
+def test_a_statement_whose_id_could_not_be_noted_is_submitted_under_the_same_client_token(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
     event = pipeline.start_task(PAYLOAD)
     throttled: list[Callable[[], None]] = []
 
@@ -198,6 +211,7 @@ def test_a_statement_whose_id_could_not_be_noted_is_submitted_under_the_same_cli
     # Redshift runs a client token once in eight hours.
     assert first == second
     assert len(first["ClientToken"]) == 64
+    assert _counted(capsys) == {"StatementsSubmitted": 1}
 
 
 def test_a_result_row_that_cannot_be_read_does_not_fail_a_procedure_that_finished(pipeline: Pipeline) -> None:
@@ -223,7 +237,7 @@ def test_a_result_row_that_cannot_be_read_does_not_fail_a_procedure_that_finishe
     ],
 )
 def test_a_retried_task_submits_the_same_statement_and_its_new_token_is_resumed(
-    pipeline: Pipeline, status: int, code: str
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], status: int, code: str
 ) -> None:
     event = pipeline.start_task(PAYLOAD)
     mend = _fail_calls("redshift-data.ExecuteStatement", status, code)
@@ -233,6 +247,7 @@ def test_a_retried_task_submits_the_same_statement_and_its_new_token_is_resumed(
     pipeline.submit(retried)
     first, last = pipeline.calls
     assert first == last
+    assert _counted(capsys) == {"StatementsNotSubmitted": 1, "StatementsSubmitted": 1}
     pipeline.end_statement()
     pipeline.call_back()
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
@@ -269,6 +284,32 @@ def test_a_retried_task_is_told_the_outcome_that_its_first_token_was_told(pipeli
     pipeline.submit(retried)
     assert len(pipeline.statements) == 1
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(("status", "ended"), [("FINISHED", "StatementsFinished"), ("FAILED", "StatementsFailed")])
+def test_a_statement_whose_event_is_lost_counts_once_as_submitted_and_once_as_ended(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], status: str, ended: str
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement(status, ERROR)
+    retried, _ = _retried(pipeline, event)
+    pipeline.submit(retried)
+    assert _counted(capsys) == {"StatementsSubmitted": 1, "StatementsReattached": 1, ended: 1}
+
+
+def test_a_statement_that_runs_is_not_counted_again_when_its_task_looks_at_it(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.submit(_retried(pipeline, event)[0])
+    assert _counted(capsys) == {"StatementsSubmitted": 1, "StatementsReattached": 1}
+    _fail_calls("redshift-data.DescribeStatement", 400, "ThrottlingException")
+    failing = pipeline.start_task({}, "third-token")
+    pipeline.submit(event | {"task_token": failing["task_token"]})
+    assert pipeline.outcome(failing["execution"]["Id"]) == ("FAILED", "RedshiftBusy")
+    assert _counted(capsys) == {}
 
 
 def test_a_call_that_the_data_api_refuses_fails_the_task_with_its_message(pipeline: Pipeline) -> None:
@@ -312,6 +353,22 @@ def test_an_aborted_execution_that_is_redriven_finds_its_statement_again(pipelin
     pipeline.end_statement()
     pipeline.call_back()
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
+def test_each_line_names_the_execution_and_the_statement(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    pipeline.call_back()
+    submitted, resumed = pipeline.log_lines()
+    (call,) = pipeline.calls
+    names = {
+        "execution_arn": event["execution"]["Id"],
+        "statement_name": call["StatementName"],
+        "statement_id": pipeline.statements[0].id,
+    }
+    assert submitted.items() >= names.items()
+    assert resumed.items() >= names.items()
 
 
 def test_neither_logs_nor_metrics_tell_the_token_or_the_message(

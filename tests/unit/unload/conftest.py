@@ -1,5 +1,6 @@
 """S3, DynamoDB, Step Functions and the Redshift Data API by moto, sockets closed."""
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from moto import mock_aws
 import aws_clients
 import redshift_unload.app
 import redshift_unload_s3_list.app
-from telemetry import metrics
+from telemetry import logger, metrics
 from tests.unit import waiting_task
 from tests.unit.waiting_task import ACCOUNT, REGION, FunctionContext
 
@@ -122,6 +123,7 @@ class WaitingTask:
 
     calls: list[dict[str, Any]]
     failures: list[dict[str, Any]]
+    logs: io.StringIO
 
     def unload(self, execution_input: Any) -> tuple[str, str, str]:
         """Start an execution, invoke the function, and return how the task ended: status, error, cause."""
@@ -190,7 +192,7 @@ def target(aws: None) -> None:
 
 
 @pytest.fixture
-def task(aws: None) -> WaitingTask:
+def task(aws: None, monkeypatch: pytest.MonkeyPatch) -> WaitingTask:
     """A state machine whose task waits, the token table, and a record of what Redshift is given."""
     waiting_task.make()
     calls: list[dict[str, Any]] = []
@@ -201,4 +203,6 @@ def task(aws: None) -> WaitingTask:
     aws_clients.client("stepfunctions").meta.events.register(
         "provide-client-params.stepfunctions.SendTaskFailure", lambda params, **_: failures.append(params)
     )
-    return WaitingTask(calls, failures)
+    logs = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", logs)
+    return WaitingTask(calls, failures, logs)

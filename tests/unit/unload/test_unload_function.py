@@ -1,5 +1,6 @@
 """RedshiftUnloadFunction: one UNLOAD for a good input, a named failure before any for a bad one."""
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ import boto3
 import pytest
 
 from tests.unit.unload.conftest import BUCKET, WaitingTask, answer_calls, make_target
-from tests.unit.waiting_task import REGION
+from tests.unit.waiting_task import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.literals import ServerSideEncryptionType
@@ -73,6 +74,16 @@ def test_a_bad_input_fails_the_task_by_name_and_runs_nothing(
     make_target()
     assert task.unload(execution_input)[:2] == ("FAILED", error)
     assert task.calls == []
+
+
+@pytest.mark.parametrize("execution_input", [{}, {"query": "DROP TABLE t"}], ids=["submitted", "not submitted"])
+def test_its_line_names_the_execution_and_the_statement(task: WaitingTask, execution_input: Any) -> None:
+    make_target()
+    task.unload(execution_input)
+    (line,) = map(json.loads, task.logs.getvalue().splitlines())
+    assert line["execution_arn"] == f"arn:aws:states:{REGION}:{ACCOUNT}:execution:waiting:monday"
+    assert line["statement_name"].startswith("redshift-unload-event-|")
+    assert ("statement_id" in line) == bool(task.calls)
 
 
 def test_a_bucket_that_does_not_exist_fails_the_task_and_runs_nothing(task: WaitingTask) -> None:
