@@ -99,20 +99,24 @@ def test_parameters_that_cannot_go_together_are_refused_before_anything_is_made(
 
 
 @pytest.mark.parametrize(
-    ("stack", "parameters"),
+    ("stack", "parameters", "user"),
     [
-        ("serverless", {"ClusterIdentifier": "", "WorkgroupName": "local-workgroup", "DbSecretArn": ""}),
-        ("db-user", {"DbSecretArn": "", "DbUser": "awsuser"}),
+        ("serverless", {"ClusterIdentifier": "", "WorkgroupName": "local-workgroup"}, "IAMR:{StatementRoleName}"),
+        ("identity", {}, "IAMR:{StatementRoleName}"),
+        ("db-user", {"DbUser": "awsuser"}, "awsuser"),
     ],
 )
-def test_temporary_credentials_work_in_place_of_the_secret(
-    aws: LocalAws, redshift: DataApi, stack: str, parameters: dict[str, str]
+def test_temporary_credentials_in_place_of_the_secret_are_those_of_the_user_that_the_readme_names(
+    aws: LocalAws, redshift: DataApi, stack: str, parameters: dict[str, str], user: str
 ) -> None:
     names = {name: f"{stack}{value[6:]}" for name, value in PARAMETERS.items() if value.startswith("second")}
-    outputs = deploy(aws, stack, names | parameters)
-    # Without a secret the functions are a database user of their own, which needs its grants.
-    redshift.query("GRANT INSERT, SELECT ON public.etl_events TO PUBLIC")
-    payload = {"spname": LOG, "event_message": stack}
+    outputs = deploy(aws, stack, names | {"DbSecretArn": ""} | parameters)
+    redshift.query(
+        "CREATE OR REPLACE PROCEDURE public.sp_who(p_user OUT varchar(200))"
+        " AS $$ BEGIN p_user := current_user; END; $$ LANGUAGE plpgsql"
+    )
+    payload = {"spname": "public.sp_who"}
     execution = executions.run(aws.client("stepfunctions"), outputs["StoredProcedureStateMachineArn"], payload)
     delete(aws, stack)
     assert execution.status == "SUCCEEDED", execution.cause
+    assert execution.output["result"] == {"p_user": user.format_map(outputs)}
