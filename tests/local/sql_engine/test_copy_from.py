@@ -22,7 +22,7 @@ def _copy(sql: Sql, bucket: Bucket, options: str, table: str = "target", prefix:
     return sql.run(f"COPY {table} FROM 's3://{bucket.name}/{prefix}' IAM_ROLE default {options}").rows
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 @given(texts=st.lists(st.none() | _TEXT, min_size=1, max_size=4))
 @example(texts=[None, "", '"', "\\N", "a,b\r\n", "\\.", "NULL", "\\"])
 def test_any_text_in_parquet_arrives_in_the_table_as_it_is(sql: Sql, bucket: Bucket, texts: list[str | None]) -> None:

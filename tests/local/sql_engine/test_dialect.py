@@ -143,7 +143,7 @@ def test_a_varchar_holds_bytes_not_characters(sql: Sql, text: str, is_accepted: 
             sql.run("INSERT INTO bytes VALUES (:t)", t=text)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(
     text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), size=st.integers(1, 12)
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(text=_TEXT)
 @example(text='it\'s \\ $$ :x "q" -- c\r\n/* \u4e2d\U0001f600')
 @example(text="%s %(a)s $1 NULL")

@@ -46,7 +46,7 @@ def test_any_query_survives_the_quoting(pieces: list[str]) -> None:
     assert unload.read(statement).query == statements(query)[0]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 @given(texts=st.lists(st.none() | _TEXT, min_size=1, max_size=4))
 @example(texts=[None, "", '"', "\\N", "a,b\r\n", "\\.", "NULL"])
 @example(texts=[None])

@@ -26,20 +26,20 @@ def by_hand(rows: list[tuple[Any, ...]]) -> list[bool]:
     return [None not in row and row in rows[position + 1 :] for position, row in enumerate(rows)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(keys)
 def test_a_row_is_superseded_when_its_key_comes_again(rows: list[str | None]) -> None:
     assert replaced(pa.array(rows, pa.string())) == by_hand([(row,) for row in rows])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.none() | st.sampled_from("ab"), st.none() | st.integers(-2, 2)), max_size=30))
 def test_two_key_columns_count_together(rows: list[tuple[str | None, int | None]]) -> None:
     first, second = pa.array([r[0] for r in rows], pa.string()), pa.array([r[1] for r in rows], pa.int64())
     assert replaced(first, second) == by_hand(rows)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(keys, st.integers(1, 5))
 def test_chunks_make_no_difference(rows: list[str | None], size: int) -> None:
     chunks = [rows[start : start + size] for start in range(0, len(rows), size)]

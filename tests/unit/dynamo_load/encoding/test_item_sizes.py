@@ -57,7 +57,7 @@ rows = st.tuples(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(rows, min_size=1, max_size=8))
 def test_write_units_follow_from_names_and_values_not_from_the_json(drawn: list[Any]) -> None:
     length, character, whole, exact, inexact, binary, flag, document = zip(*drawn, strict=True)

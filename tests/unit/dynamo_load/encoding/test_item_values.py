@@ -25,7 +25,7 @@ from tests.unit.dynamo_load.encoding.put_requests import (
 )
 
 _EXACT = Context(prec=38, traps=[Inexact])
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 
 # Text with everything that is special to JSON, to UTF-8 or to whoever confuses characters with 16-bit units.
 hostile = st.text(

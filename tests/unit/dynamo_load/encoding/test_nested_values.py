@@ -46,7 +46,7 @@ def encode_super(texts: list[str | None]) -> EncodedRows:
     return encode({"doc": pa.array(texts, pa.string())}, super_columns=frozenset({"doc"}))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(documents, max_size=6))
 def test_a_document_arrives_as_the_maps_and_lists_it_is(drawn: list[Any]) -> None:
     encoded = encode_super([json_text(document) for document in drawn])
