@@ -15,6 +15,7 @@ import pyarrow as pa
 from aws_errors import named_failures
 from dynamo_load.attributes import plain_values
 from dynamo_load.errors import RejectsNotStored
+from dynamo_load.locations import rejects_prefix, rejects_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,17 +27,12 @@ if TYPE_CHECKING:
     from dynamo_load.row_faults import RejectedRow
 
 
-def rejects_url(bucket: str, load_id: str) -> str:
-    """Return where the rejected rows of a load are."""
-    return f"s3://{bucket}/{_prefix(load_id)}"
-
-
 class RejectedRows:
     """The rejected rows of one piece; `url` is where those of the whole load are."""
 
     def __init__(self, s3: S3Client, bucket: str, load_id: str, piece: str) -> None:
         self._s3, self._bucket = s3, bucket
-        self._prefix = f"{_prefix(load_id)}{piece}-"
+        self._prefix = f"{rejects_prefix(load_id)}{piece}-"
         self.url = rejects_url(bucket, load_id)
 
     def keep(self, chunk: Chunk, rejects: Sequence[RejectedRow]) -> None:
@@ -60,10 +56,6 @@ class RejectedRows:
         key = f"{self._prefix}{chunk.first_row:09d}.jsonl"
         with named_failures(RejectsNotStored):
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=("\n".join(lines) + "\n").encode())
-
-
-def _prefix(load_id: str) -> str:
-    return f"rejects/{load_id}/"
 
 
 def _readable(column: pa.Array) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dynamo_load.errors import RowsUnaccounted, TooManyRejects
 from dynamo_load.ledger import pieces, stop_loaders
-from dynamo_load.rejects import rejects_url
+from dynamo_load.locations import rejects_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
