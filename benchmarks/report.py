@@ -331,9 +331,9 @@ def _circumstances(parts: dict[str, dict[str, Any]]) -> str:
     return f"""## Circumstances, and how to repeat this
 
 {_table(("part", "measured", "machine", "load before", "versions"), lines)}
-`make bench` measures all parts in about half an hour. `python -m benchmarks peers` measures one part and leaves the
-others as they are, `--latency 0.02` changes the sink's, `--quick` only shows that all of it runs. "Load before" is the
-machine's load average when a part began: other processes lengthen wall times, and CPU times a little.
+`make bench` measures all parts in about a quarter of an hour. `python -m benchmarks peers` measures one part and leaves
+the others as they are, `--latency 0.02` changes the sink's, `--quick` only shows that all of it runs. "Load before" is
+the machine's load average when a part began: other processes lengthen wall times, and CPU times a little.
 """
 
 
