@@ -163,6 +163,8 @@ def _environment(sink: DynamoDbSink, store_url: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL_DYNAMODB": sink.endpoint_url,
         "AWS_ENDPOINT_URL_S3": store_url,
         "AWS_CA_BUNDLE": sink.ca_bundle or "",
+        # As in a stack that isn't told to trace.
+        "POWERTOOLS_TRACE_DISABLED": "true",
         "PYTHONPATH": str(_ROOT / "functions"),
     }
 

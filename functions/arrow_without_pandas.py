@@ -1,7 +1,8 @@
 """Imported before anything that uses pyarrow, keeps it from importing pandas too.
 
 Where pandas is installed, as it is for awswrangler in the loader's layer, pyarrow imports it at the first value it is
-given, only to ask whether that is one of pandas: 0.3 s and 40 MB of a function that has no use for it. It tries once.
+given, only to ask whether that is one of pandas: 0.3 s and 40 MB of a function that has no use for it. Its Cython and
+its C++ each try once; a value without a type makes both try.
 """
 
 import sys

@@ -77,7 +77,7 @@ class LedgerUnavailable(TransientError):
 
 
 class PieceTakenOver(PipelineError):
-    """Another loader has begun to load the same piece, so this one has stopped."""
+    """The piece is another loader's now, or its load has failed; this loader has stopped."""
 
 
 class RowsUnaccounted(PipelineError):

@@ -95,7 +95,7 @@ class PieceLedger:
         return _tally(entry)
 
     def record(self, tally: Tally) -> None:
-        """Set the piece's totals; raises PieceTakenOver if another loader has taken the piece over."""
+        """Set the piece's totals; raises PieceTakenOver if the piece was taken from this loader."""
         self._set(
             {
                 "nextRow": _number(tally.next_row),
@@ -155,6 +155,8 @@ def pieces(dynamodb: DynamoDBClient, table: str, load_id: str) -> Iterator[Piece
 
 def stop_loaders(dynamodb: DynamoDBClient, table: str, load_id: str, unfinished: Iterable[PieceEntry]) -> None:
     """Take pieces from their loaders, which stop at their next record, about two seconds later.
+
+    A loader that is only just starting takes its piece over all the same.
 
     Step Functions doesn't end the functions of a Map Run that failed. Left alone they would write for minutes more,
     over whatever is loaded next. Raises LedgerUnavailable and AwsRefused.

@@ -76,7 +76,7 @@ class PieceLoader:
             encoder = ItemEncoder(reader.schema, self._mapping)
             with closing(self._batches(reader, encoder, before.next_row)) as batches:
                 self._transport.send(batches, self._on_written)
-                # Before closing, which waits for the chunk that is being read.
+                # Before closing, which waits for the chunk that is being read and encoded.
                 return self._record()
         except PieceTakenOver:
             raise

@@ -45,7 +45,7 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: Mapping[str, 
     """Hold the ledger of a load against its plan.
 
     Raises RowsUnaccounted if a single row is missing or counted too often, TooManyRejects if more rows were rejected
-    than the plan allows, LedgerUnavailable if the ledger can't be used. Loaders that are at work even so are stopped.
+    than the plan allows, LedgerUnavailable if the ledger can't be used. Takes unfinished pieces from their loaders.
     """
     load_id, unloaded = plan["load_id"], plan["rows"]
     entries = list(pieces(dynamodb, ledger_table, load_id))

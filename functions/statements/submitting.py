@@ -55,11 +55,12 @@ class TaskSubmitter:
     def _submit_once(self, task: "CallbackTask", statement: "Statement", submission: Submission) -> None:
         name = statement_name(statement.kind, task)
         row = self.tokens.save_token(name, statement.kind, task)
-        submission.statement_id = statement_id = row.statement_id or self.data_api.execute(statement, name, self.target)
-        if row.statement_id is None:
-            self.tokens.save_statement_id(name, statement_id)
+        submission.statement_id = row.statement_id
+        if submission.statement_id is None:
+            submission.statement_id = self.data_api.execute(statement, name, self.target)
+            self.tokens.save_statement_id(name, submission.statement_id)
             # Not before its id is noted: the next attempt would submit it again, under the same client token.
             submission.is_new = True
         if row.attempts > 1:
             # The statement of the attempt before may have ended already: its event will not come again.
-            submission.resumption = self.resumer.resume(name, statement_id)
+            submission.resumption = self.resumer.resume(name, submission.statement_id)

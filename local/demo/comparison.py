@@ -63,8 +63,12 @@ def compare(
         batch, reading = under_way.popleft()
         items = reading.result()
         found.rows += len(batch)
-        found.missing += [row[key] for row in batch if row[key] not in items]
-        found.differing += [row[key] for row in batch if items.get(row[key], _item(row)) != _item(row)]
+        for row in batch:
+            item = items.get(row[key])
+            if item is None:
+                found.missing.append(row[key])
+            elif item != _item(row):
+                found.differing.append(row[key])
         on_progress(found.rows)
 
     with ThreadPoolExecutor(READERS) as readers:

@@ -16,16 +16,17 @@ from benchmarks.scale import QUICK
 from local.dynamodb_sink import SinkBehaviour
 
 ROOT = Path(__file__).parents[3]
+LOADER_PARTS = ["peers", "fan_out", "limits"]
 
 
 def test_a_quick_run_measures_every_way_and_writes_what_it_found(tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--quick", "--output", str(tmp_path)],
+        [sys.executable, "-m", "benchmarks", *LOADER_PARTS, "--quick", "--output", str(tmp_path)],
         cwd=ROOT,
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=240,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
@@ -33,14 +34,12 @@ def test_a_quick_run_measures_every_way_and_writes_what_it_found(tmp_path: Path)
     rows = {(figure["way"], figure["dataset"]): figure["rows"] for figure in parts["peers"]["runs"]}
     assert rows == QUICK.peer_rows
     assert [figure["rows"] for figure in parts["limits"]["unprocessed"]] == [QUICK.unprocessed_rows]
-    assert tuple(figure["rows"] for figure in parts["pipeline"]["executions"]) == QUICK.pipeline_rows
     document = (tmp_path / "performance.md").read_text()
     for section in (
         "## Targets",
         "## What this means on Lambda",
         "## Fan-out",
         "## Cold start",
-        "## The whole pipeline",
     ):
         assert section in document
     assert "<svg" in (tmp_path / "performance.svg").read_text()

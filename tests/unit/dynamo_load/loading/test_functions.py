@@ -95,7 +95,6 @@ def functions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_ENDPOINT_URL": stage.aws.endpoint_url,
         "POWERTOOLS_SERVICE_NAME": "test",
-        "POWERTOOLS_TRACE_DISABLED": "1",
         "LEDGER_TABLE": stage.ledger_table,
         "TARGET_TABLE": stage.name,
         "TARGET_PARTITION_KEY": "id",
@@ -202,7 +201,11 @@ def count_too_much(functions: Stage, rows: int) -> None:
 @pytest.mark.parametrize(("tracing_disabled", "imported"), [("true", set()), ("false", {"aws_xray_sdk.core"})])
 def test_a_loader_imports_no_more_than_it_uses(tracing_disabled: str, imported: set[str]) -> None:
     """Neither pandas, which pyarrow would import, nor awswrangler; both are in its layer. X-Ray's SDK only to trace."""
-    listing = "import sys, load_dynamo.app; print(*sys.modules)"
+    listing = (
+        "import sys, load_dynamo.app, pyarrow as pa\n"
+        "pa.array([True, None]).is_valid().to_numpy(zero_copy_only=False)\n"
+        "print(*sys.modules)"
+    )
     environment = os.environ | {"PYTHONPATH": str(FUNCTIONS), "POWERTOOLS_TRACE_DISABLED": tracing_disabled}
     loader = subprocess.run(
         [sys.executable, "-B", "-c", listing], env=environment, capture_output=True, text=True, check=True
