@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import boto3
@@ -42,7 +43,8 @@ def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mach
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr(mock_eval_utils, "CustomErrorName", _error_name)
     waits: list[float] = []
-    monkeypatch.setattr(f"{retrier_decl.__name__}.time.sleep", waits.append)
+    # The retrier's own `time`, not the module: other threads of this process sleep for real.
+    monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=waits.append))
     scripts = Scripts({})
     # moto has the interpreter's scripted mode, but no way in from outside.
     worker = partial(ExecutionWorker, mock_test_case=cast("MockTestCase", scripts))
