@@ -46,6 +46,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     logger.append_keys(execution_arn=task.execution_arn, statement_name=name)
     submission = settings.statements.submitter(settings.target).submit(
         task,
+        name,
         lambda: procedure_call(parse_input(ProcedureRequest, event["execution"]["Input"]), settings.allowed_procedures),
     )
     record_submission(submission)

@@ -58,7 +58,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     logger.append_keys(execution_arn=task.execution_arn, statement_name=name)
     prefix = unload_prefix(task.execution_arn, name)
     submission = settings.statements.submitter(settings.redshift).submit(
-        task, lambda: _unload(event["execution"]["Input"], prefix, settings)
+        task, name, lambda: _unload(event["execution"]["Input"], prefix, settings)
     )
     record_submission(submission)
 

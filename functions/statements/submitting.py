@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from errors import PipelineError
-from statements.names import statement_name
 
 if TYPE_CHECKING:
     from statements.data_api import RedshiftDataApi, RedshiftTarget, Statement
@@ -38,22 +37,21 @@ class TaskSubmitter:
     tokens: "TokenStore"
     resumer: "TaskResumer"
 
-    def submit(self, task: "CallbackTask", make_statement: Callable[[], "Statement"]) -> Submission:
-        """Make the statement and submit it; a named failure fails the task and is returned, not raised.
+    def submit(self, task: "CallbackTask", name: str, make_statement: Callable[[], "Statement"]) -> Submission:
+        """Make the task's statement and submit it by its name; a named failure fails the task and is returned.
 
         Failing through the token rather than by raising gives the state machine the error's name and message as they
         are, without a stack trace around them, and the same way as a failure inside Redshift.
         """
         submission = Submission()
         try:
-            self._submit_once(task, make_statement(), submission)
+            self._submit_once(task, name, make_statement(), submission)
         except PipelineError as error:
             self.resumer.fail(task.token, error)
             submission.failure = error
         return submission
 
-    def _submit_once(self, task: "CallbackTask", statement: "Statement", submission: Submission) -> None:
-        name = statement_name(statement.kind, task)
+    def _submit_once(self, task: "CallbackTask", name: str, statement: "Statement", submission: Submission) -> None:
         row = self.tokens.save_token(name, statement.kind, task)
         submission.statement_id = row.statement_id
         if submission.statement_id is None:
