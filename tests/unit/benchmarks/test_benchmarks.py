@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,23 +11,14 @@ from benchmarks import datasets
 from benchmarks.bench import Bench, RowsUnaccountedFor, Work
 from benchmarks.scale import QUICK
 from local.dynamodb_sink import SinkBehaviour
+from tests import quick_benchmarks
 
-ROOT = Path(__file__).parents[3]
-LOADER_PARTS = ["peers", "fan_out", "limits"]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_quick_run_measures_every_way_and_writes_what_it_found(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *LOADER_PARTS, "--quick", "--output", str(tmp_path)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    parts = json.loads((tmp_path / "performance.json").read_text())
+    parts = quick_benchmarks.run(tmp_path, "peers", "fan_out", "limits")
     rows = {(figure["way"], figure["dataset"]): figure["rows"] for figure in parts["peers"]["runs"]}
     assert rows == QUICK.peer_rows
     assert [figure["rows"] for figure in parts["limits"]["unprocessed"]] == [QUICK.unprocessed_rows]
