@@ -12,11 +12,12 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 
 # Installed once per content: a stamp's name says which requirements it stands for.
 checksum = $(firstword $(shell cat $(1) | cksum))
-RUN_STAMP := $(VENV)/.run-$(call checksum,constraints.txt requirements.txt)
-TEST_FILES := constraints.txt requirements.txt tests/requirements.txt $(wildcard layers/*/requirements.txt)
-TEST_STAMP := $(VENV)/.test-$(call checksum,$(TEST_FILES))
-# checkov's own requirements exclude those of the rest.
-CHECKOV_VENV := .venv-checkov
+# The local AWS alone, for `make demo` and `make local`; and all that a developer needs, which includes it.
+LOCAL_STAMP := $(VENV)/.local-$(call checksum,constraints.txt local/requirements.txt)
+DEVELOPER_FILES := constraints.txt requirements.txt local/requirements.txt $(wildcard layers/*/requirements.txt)
+DEVELOPER_STAMP := $(VENV)/.developer-$(call checksum,$(DEVELOPER_FILES))
+# checkov's own requirements exclude those of the rest. The tests look for it here.
+export CHECKOV_VENV := .venv-checkov
 CHECKOV_STAMP := $(CHECKOV_VENV)/.run-$(call checksum,tests/checkov-requirements.txt)
 
 .PHONY: help demo local test test-fast lint format bench clean
@@ -24,28 +25,28 @@ CHECKOV_STAMP := $(CHECKOV_VENV)/.run-$(call checksum,tests/checkov-requirements
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: $(RUN_STAMP) ## Deploy to a local AWS, show both pipelines at work, stop (ROWS=200000 for more)
+demo: $(LOCAL_STAMP) ## Deploy to a local AWS, show both pipelines at work, stop (ROWS=200000 for more)
 	@"$(VENV)/bin/python" -m local.demo
 
-local: $(RUN_STAMP) ## Deploy to a local AWS and leave it running until Ctrl-C
+local: $(LOCAL_STAMP) ## Deploy to a local AWS and leave it running until Ctrl-C
 	@"$(VENV)/bin/python" -m local.serve
 
 test: lint $(CHECKOV_STAMP) ## Run every check and test
 	"$(VENV)/bin/python" -m pytest -q
 
-test-fast: $(TEST_STAMP) $(CHECKOV_STAMP) ## Run the tests that need no deployed stack
+test-fast: $(DEVELOPER_STAMP) $(CHECKOV_STAMP) ## Run the tests that need no deployed stack
 	"$(VENV)/bin/python" -m pytest -q --ignore=tests/integration --ignore=tests/layers
 
-lint: $(TEST_STAMP) ## Check style and types
+lint: $(DEVELOPER_STAMP) ## Check style and types
 	"$(VENV)/bin/ruff" check .
 	"$(VENV)/bin/ruff" format --check .
 	"$(VENV)/bin/mypy" functions local layers/build.py scripts tests benchmarks
 
-format: $(TEST_STAMP) ## Format the Python sources
+format: $(DEVELOPER_STAMP) ## Format the Python sources
 	"$(VENV)/bin/ruff" check --fix-only .
 	"$(VENV)/bin/ruff" format .
 
-bench: $(TEST_STAMP) ## Measure the loader
+bench: $(DEVELOPER_STAMP) ## Measure the loader
 	"$(VENV)/bin/python" -m benchmarks
 
 clean: ## Remove the virtual environment, builds and caches
@@ -56,14 +57,17 @@ $(VENV)/bin/python $(CHECKOV_VENV)/bin/python:
 		"install it, or name it with make PYTHON=/path/to/python" >&2; exit 1; }
 	"$(PYTHON)" -m venv $(patsubst %/bin/python,%,$@)
 
-$(RUN_STAMP): | $(VENV)/bin/python
-	"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt
+$(LOCAL_STAMP): | $(VENV)/bin/python
+	@echo "Installing the local AWS and the SAM CLI into $(VENV) (700 MB, once; about a minute and a half) ..."
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r local/requirements.txt
 	@touch $@
 
-$(TEST_STAMP): | $(VENV)/bin/python
-	"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
-	@touch $(RUN_STAMP) $@
+$(DEVELOPER_STAMP): | $(VENV)/bin/python
+	@echo "Installing what development needs into $(VENV) (1 GB, once; about two minutes) ..."
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $(LOCAL_STAMP) $@
 
 $(CHECKOV_STAMP): | $(CHECKOV_VENV)/bin/python
-	"$(CHECKOV_VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/checkov-requirements.txt
+	@echo "Installing checkov into $(CHECKOV_VENV) (300 MB, once; about half a minute) ..."
+	@"$(CHECKOV_VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/checkov-requirements.txt
 	@touch $@
