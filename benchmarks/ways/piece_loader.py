@@ -13,12 +13,12 @@ import botocore.session
 
 import arrow_without_pandas  # noqa: F401
 from benchmarks.object_store import BUCKET
-from dynamo_load.ledger import PieceLedger
+from dynamo_load.accounting.ledger import PieceLedger
+from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
 from dynamo_load.mapping import ItemMapping, KeyAttribute
-from dynamo_load.reading import Piece, Slice
-from dynamo_load.rejects import RejectedRows
-from dynamo_load.transport import BatchTransport
+from dynamo_load.plan import Piece, Slice
+from dynamo_load.writing.transport import BatchTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pycurl
 
 from benchmarks.datasets import rows_of
-from dynamo_load.encoding import ItemEncoder
+from dynamo_load.encoding.items import ItemEncoder
 from dynamo_load.mapping import ItemMapping, KeyAttribute
-from dynamo_load.signing import BatchWriteSigner
+from dynamo_load.writing.signing import BatchWriteSigner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dynamo_load.duplicates import superseded
-from dynamo_load.encoding import ItemEncoder
+from dynamo_load.accounting.duplicates import superseded
+from dynamo_load.accounting.watermark import Span, Watermark
+from dynamo_load.encoding.items import ItemEncoder
 from dynamo_load.errors import PieceTakenOver, TooManyRejects
-from dynamo_load.reading import PieceReader, read_ahead
-from dynamo_load.transport import Batch
-from dynamo_load.watermark import Span, Watermark
+from dynamo_load.reading.piece_reader import PieceReader
+from dynamo_load.reading.read_ahead import read_ahead
+from dynamo_load.writing.transport import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from numpy.typing import NDArray
 
-    from dynamo_load.encoding import EncodedRows
-    from dynamo_load.ledger import PieceLedger, Tally
+    from dynamo_load.accounting.ledger import PieceLedger, Tally
+    from dynamo_load.accounting.rejects import RejectedRows
+    from dynamo_load.encoding.items import EncodedRows
     from dynamo_load.mapping import ItemMapping
-    from dynamo_load.reading import Piece
-    from dynamo_load.rejects import RejectedRows
-    from dynamo_load.transport import BatchTransport
+    from dynamo_load.plan import Piece
+    from dynamo_load.writing.transport import BatchTransport
 
 # BatchWriteItem takes 25 puts and 16 MB ("Constraints in Amazon DynamoDB"). Far fewer bytes, so that wide rows in
 # flight don't fill the memory; an item that is larger goes alone.

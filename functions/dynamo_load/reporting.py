@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from telemetry import MetricUnit, logger, metrics
 
 if TYPE_CHECKING:
-    from dynamo_load.verifying import LoadResult
+    from dynamo_load.accounting.verifying import LoadResult
 
 
 def record_load(figures: LoadResult) -> None:

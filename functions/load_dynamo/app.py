@@ -10,14 +10,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import arrow_without_pandas  # noqa: F401
 from aws_clients import client
-from dynamo_load.budget import WriteBudget
-from dynamo_load.ledger import PieceLedger
+from dynamo_load.accounting.ledger import PieceLedger
+from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
 from dynamo_load.mapping import IndexKeyAttribute
-from dynamo_load.reading import Piece
-from dynamo_load.rejects import RejectedRows
+from dynamo_load.plan import Piece
 from dynamo_load.target import Target
-from dynamo_load.transport import BatchTransport
+from dynamo_load.writing.budget import WriteBudget
+from dynamo_load.writing.transport import BatchTransport
 from environment import required
 from telemetry import logger, traced
 

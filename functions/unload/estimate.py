@@ -9,7 +9,7 @@ from environment import required
 from errors import MissingConfiguration
 
 if TYPE_CHECKING:
-    from dynamo_load.encoding import EncodedRows
+    from dynamo_load.encoding.items import EncodedRows
     from unload.manifest import Manifest
 
 # What a new on-demand table takes at once ("On-demand capacity mode", DynamoDB developer guide). Loaders go as fast as

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dynamo_load.mapping import IndexKeyAttribute
-from dynamo_load.reading import row_group_rows
+from dynamo_load.reading.piece_reader import row_group_rows
 from unload.errors import ManifestMismatch
 from unload.locations import execution_name, pieces_key
 from unload.work_list import as_json, cut, rows_per_piece

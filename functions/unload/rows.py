@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dynamo_load.encoding import EncodedRows, ItemEncoder
+from dynamo_load.encoding.items import EncodedRows, ItemEncoder
 from dynamo_load.mapping import ItemMapping
-from dynamo_load.reading import Piece, PieceReader, Slice
+from dynamo_load.plan import Piece, Slice
+from dynamo_load.reading.piece_reader import PieceReader
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from math import ceil
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from dynamo_load.reading import Piece, Slice
+from dynamo_load.plan import Piece, Slice
 from unload.manifest import UnloadedFile
 
 # A piece shorter than this isn't worth a loader's start; a longer one than this costs too much to do again.

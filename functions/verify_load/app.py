@@ -7,8 +7,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
+from dynamo_load.accounting.verifying import verify_load
 from dynamo_load.reporting import record_load
-from dynamo_load.verifying import verify_load
 from environment import required
 from telemetry import logger, metrics, traced
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamo_load.reading import Piece, Slice
+from dynamo_load.plan import Piece, Slice
 from unload.manifest import UnloadedFile
 from unload.work_list import as_json, cut, rows_per_piece
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from dynamo_load.encoding import EncodedRows, ItemEncoder
+from dynamo_load.encoding.items import EncodedRows, ItemEncoder
 from dynamo_load.mapping import ItemMapping, KeyAttribute
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dynamo_load.encoding import ItemEncoder
+from dynamo_load.encoding.items import ItemEncoder
 from dynamo_load.errors import (
     AmbiguousColumns,
     KeyTypeMismatch,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.unit.dynamo_load.encoding.put_requests import encode, typed_items, values
 
 if TYPE_CHECKING:
-    from dynamo_load.encoding import EncodedRows
+    from dynamo_load.encoding.items import EncodedRows
 
 exact_numbers = st.builds(
     lambda digits, exponent: Decimal(digits).scaleb(exponent),

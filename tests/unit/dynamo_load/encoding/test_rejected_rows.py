@@ -16,7 +16,7 @@ from tests.unit.dynamo_load.encoding.put_requests import encode, typed_items
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dynamo_load.encoding import EncodedRows
+    from dynamo_load.encoding.items import EncodedRows
 
 
 def reasons(encoded: EncodedRows) -> dict[int, str]:

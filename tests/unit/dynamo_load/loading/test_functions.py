@@ -18,10 +18,10 @@ import load_dynamo.app
 import verify_load.app
 from dynamo_load.errors import MissingFile, PieceTakenOver, RowsUnaccounted, TooManyRejects
 from telemetry import metrics
-from tests.unit.dynamo_load.loading.conftest import numbered, with_keys
+from tests.unit.dynamo_load.conftest import numbered, with_keys
 
 if TYPE_CHECKING:
-    from tests.unit.dynamo_load.loading.conftest import Stage
+    from tests.unit.dynamo_load.conftest import Stage
 
 FUNCTIONS = Path(__file__).parents[4] / "functions"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:load:monday"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from dynamo_load.accounting.ledger import pieces
 from dynamo_load.errors import (
     CorruptParquetFile,
     DynamoDbRefused,
@@ -19,16 +20,15 @@ from dynamo_load.errors import (
     PieceTakenOver,
     TooManyRejects,
 )
-from dynamo_load.ledger import pieces
 from dynamo_load.mapping import ItemMapping, KeyAttribute
-from dynamo_load.reading import CHUNK_ROWS
+from dynamo_load.reading.piece_reader import CHUNK_ROWS
 from errors import AwsRefused
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
-from tests.unit.dynamo_load.loading.conftest import not_utf8, numbered, passes_after, with_keys
+from tests.unit.dynamo_load.conftest import not_utf8, numbered, passes_after, with_keys
 
 if TYPE_CHECKING:
-    from dynamo_load.ledger import Tally
-    from tests.unit.dynamo_load.loading.conftest import Stage
+    from dynamo_load.accounting.ledger import Tally
+    from tests.unit.dynamo_load.conftest import Stage
 
 
 def counts(tally: Tally) -> tuple[int, int, int, int]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import pyarrow as pa
 
-from dynamo_load.numbers import normal_number
-from dynamo_load.numbers import size as number_size
+from dynamo_load.encoding.numbers import normal_number
+from dynamo_load.encoding.numbers import size as number_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dynamo_load.row_faults import RowFaults
+    from dynamo_load.encoding.row_faults import RowFaults
 
 # DynamoDB Developer Guide, "Constraints in Amazon DynamoDB", nested attribute depth: 32 levels, and the service counts
 # the value inside the innermost list or map as one of them.

@@ -14,15 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from dynamo_load.errors import CorruptParquetFile, FileReadInterrupted, MissingFile
-from dynamo_load.reading import CHUNK_ROWS, Piece, PieceReader, Slice
-from tests.unit.dynamo_load.loading.conftest import numbered, session_for
+from dynamo_load.plan import Piece, Slice
+from dynamo_load.reading.piece_reader import CHUNK_ROWS, PieceReader
+from tests.unit.dynamo_load.conftest import numbered, session_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_s3 import S3Client
 
-    from tests.unit.dynamo_load.loading.conftest import Stage
+    from tests.unit.dynamo_load.conftest import Stage
 
 
 def reader(stage: Stage, piece: Piece) -> PieceReader:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dynamo_load.row_faults import RowFaults
+    from dynamo_load.encoding.row_faults import RowFaults
 
 _DAY_SECONDS = 86_400
 _TICKS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}

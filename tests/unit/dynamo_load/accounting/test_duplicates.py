@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamo_load.duplicates import superseded
+from dynamo_load.accounting.duplicates import superseded
 
 keys = st.lists(st.none() | st.sampled_from(["", "a", "b", "A", "é", "é", "\x00"]), max_size=30)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dynamo_load.attributes import is_text
+from dynamo_load.encoding.attributes import is_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

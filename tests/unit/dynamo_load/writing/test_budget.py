@@ -11,8 +11,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
-from dynamo_load.budget import WriteBudget
 from dynamo_load.errors import BudgetUnavailable
+from dynamo_load.writing.budget import WriteBudget
 from errors import AwsRefused, TransientError
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from tests.unit.dynamo_load.transport.conftest import Writer
+    from tests.unit.dynamo_load.writing.conftest import Writer
 
 LEDGER = "ledger"
 BATCH_UNITS = 25

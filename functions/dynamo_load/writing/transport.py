@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 import pycurl
 from botocore.httpsession import get_cert_path
 
-from dynamo_load.answers import Expired, Refused, Stored, TryAgain, read_answer, without_values
-from dynamo_load.concurrency import AdaptiveConcurrency
 from dynamo_load.errors import DynamoDbRefused, EndpointNotTrusted, WritesStalled
-from dynamo_load.signing import BatchWriteSigner
+from dynamo_load.writing.answers import Expired, Refused, Stored, TryAgain, read_answer, without_values
+from dynamo_load.writing.concurrency import AdaptiveConcurrency
+from dynamo_load.writing.signing import BatchWriteSigner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from botocore.session import Session
 
-    from dynamo_load.answers import Answer
-    from dynamo_load.budget import WriteBudget
+    from dynamo_load.writing.answers import Answer
+    from dynamo_load.writing.budget import WriteBudget
 
 DRAIN_SECONDS = 2.0
 """Before the deadline: from then on only what has been pulled is finished."""

@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dynamo_load.attributes import INTEGER, Attribute, attribute, plain_values
+from dynamo_load.encoding.attributes import INTEGER, Attribute, attribute, plain_values
+from dynamo_load.encoding.item_size import MAX_ITEM_BYTES, WRITE_UNIT_BYTES, EncodedColumn, item_bytes
+from dynamo_load.encoding.json_strings import text_and_offsets
+from dynamo_load.encoding.row_faults import RejectedRow, RowFaults
 from dynamo_load.errors import AmbiguousColumns, KeyTypeMismatch, MissingKeyColumn, MissingTtlColumn
-from dynamo_load.item_size import MAX_ITEM_BYTES, WRITE_UNIT_BYTES, EncodedColumn, item_bytes
-from dynamo_load.json_strings import text_and_offsets
 from dynamo_load.mapping import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, ItemMapping, KeyAttribute
-from dynamo_load.row_faults import RejectedRow, RowFaults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

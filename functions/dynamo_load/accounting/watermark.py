@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dynamo_load.ledger import Tally
+from dynamo_load.accounting.ledger import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable

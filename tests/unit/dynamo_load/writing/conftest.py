@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 import pytest
 
-from dynamo_load.transport import Batch, BatchTransport
+from dynamo_load.writing.transport import Batch, BatchTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from dynamo_load.attributes import Attribute
+    from dynamo_load.encoding.attributes import Attribute
 
 MAX_ITEM_BYTES = 400 * 1024
 WRITE_UNIT_BYTES = 1024

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dynamo_load import json_strings, nested, numbers, times
+from dynamo_load.encoding import json_strings, nested, numbers, times
 from dynamo_load.errors import UnsupportedColumnName, UnsupportedColumnType
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dynamo_load.row_faults import RowFaults
+    from dynamo_load.encoding.row_faults import RowFaults
 
 DataType = Literal["S", "N", "B", "BOOL", "M"]
 

@@ -11,7 +11,7 @@ from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamo_load.answers import Answer, Expired, Refused, Stored, TryAgain, read_answer, without_values
+from dynamo_load.writing.answers import Answer, Expired, Refused, Stored, TryAgain, read_answer, without_values
 
 
 def answer_of(status: int, body: object, crc_header: str = "x-amz-crc32") -> Answer:

@@ -7,28 +7,23 @@ on at a checkpoint meets the very chunks of the one before.
 
 from __future__ import annotations
 
-import io
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore.exceptions import BotoCoreError, ClientError
 
-from dynamo_load.errors import (
-    CorruptParquetFile,
-    FileAccessDenied,
-    FileReadInterrupted,
-    MissingFile,
-)
+from dynamo_load.errors import CorruptParquetFile
+from dynamo_load.reading.s3_file import S3File
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
+
+    from dynamo_load.plan import Piece, Slice
 
 CHUNK_ROWS = 10_000
 """Rows of a chunk, unless they are wide."""
@@ -37,37 +32,7 @@ _CHUNK_BYTES = 8 * 1024 * 1024
 # A row group of this size is fetched in one request or a few (UNLOAD writes 32 to 128 MB), a larger one in streams.
 _FETCHED_WHOLE_BYTES = 64 * 1024 * 1024
 _STREAM_BYTES = 2 * 1024 * 1024
-_TAIL_BYTES = 64 * 1024
 _FILES_OPENED_AT_ONCE = 8
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Row groups of one file, in this order; None means all."""
-
-    key: str
-    row_groups: tuple[int, ...] | None
-    rows: int
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One loader's share of a load. Its rows count from 0, in the order of the slices."""
-
-    name: str
-    rows: int
-    slices: tuple[Slice, ...]
-
-    @classmethod
-    def from_json(cls, item: Mapping[str, Any]) -> Piece:
-        """Read an item of the Distributed Map."""
-        return cls(
-            name=item["piece"],
-            rows=item["rows"],
-            slices=tuple(Slice(part["key"], _numbers(part["row_groups"]), part["rows"]) for part in item["slices"]),
-        )
 
 
 @dataclass(frozen=True)
@@ -84,7 +49,7 @@ class Chunk:
 class _RowGroup:
     """`first_row` counts in the piece, `file_row` in the file; `bytes` is the size in the file."""
 
-    file: _ObjectFile
+    file: S3File
     number: int
     first_row: int
     file_row: int
@@ -103,7 +68,7 @@ class PieceReader:
 
     def __init__(self, s3: S3Client, bucket: str, piece: Piece) -> None:
         with ThreadPoolExecutor(_FILES_OPENED_AT_ONCE) as pool:
-            files = list(pool.map(lambda part: _ObjectFile(s3, bucket, part.key), piece.slices))
+            files = list(pool.map(lambda part: S3File(s3, bucket, part.key), piece.slices))
         self._groups: list[_RowGroup] = []
         schemas: list[pa.Schema] = []
         first_row = 0
@@ -145,90 +110,13 @@ class PieceReader:
 
 def row_group_rows(s3: S3Client, bucket: str, key: str) -> list[int]:
     """Return the rows of each row group of a file, at the cost of a request or two. Raises as PieceReader does."""
-    with _parquet(_ObjectFile(s3, bucket, key)) as parquet:
+    with _parquet(S3File(s3, bucket, key)) as parquet:
         metadata = parquet.metadata
         return [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
 
 
-def read_ahead(items: Iterator[T]) -> Generator[T]:
-    """Yield the items while a thread already makes the next one, so that the consumer waits neither for S3 nor CPU."""
-    with ThreadPoolExecutor(1) as pool:
-        end = object()
-        following = pool.submit(next, items, end)
-        while (item := following.result()) is not end:
-            following = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]
-
-
-class _ObjectFile(io.RawIOBase):
-    """A seekable view of one S3 object. Its last bytes, where the footer is, are kept; a read elsewhere is one GET."""
-
-    def __init__(self, s3: S3Client, bucket: str, key: str) -> None:
-        super().__init__()
-        self._s3, self._bucket, self.key = s3, bucket, key
-        self.url = f"s3://{bucket}/{key}"
-        self._position = 0
-        self._etag: str | None = None
-        self._tail = self._get(f"bytes=-{_TAIL_BYTES}")
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = start + offset
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        end = self._size if size < 0 else min(self._position + size, self._size)
-        start, self._position = self._position, max(self._position, end)
-        if end <= start:
-            return b""
-        tail_start = self._size - len(self._tail)
-        if start >= tail_start:
-            return self._tail[start - tail_start : end - tail_start]
-        return self._get(f"bytes={start}-{end - 1}")
-
-    def _get(self, byte_range: str) -> bytes:
-        request: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": self.key, "Range": byte_range}
-        if self._etag:
-            # A file that is replaced meanwhile is refused rather than read as half of each.
-            request["IfMatch"] = self._etag
-        try:
-            answer = self._s3.get_object(**request)
-            self._etag = answer["ETag"]
-            # An answer without a range is all of a small object.
-            self._size = int(answer.get("ContentRange", f"/{answer['ContentLength']}").rsplit("/", 1)[-1])
-            return answer["Body"].read()
-        except ClientError as error:
-            raise self._named(error) from error
-        except BotoCoreError as error:
-            raise FileReadInterrupted(
-                f"reading {self.url} broke off ({type(error).__name__}); a retry goes on from the checkpoint."
-            ) from error
-
-    def _named(self, error: ClientError) -> Exception:
-        match error.response["Error"]["Code"]:
-            case "NoSuchKey" | "NoSuchBucket" | "404":
-                return MissingFile(f"{self.url} isn't there: was it deleted, or did its lifecycle expire it?")
-            case "AccessDenied" | "403":
-                return FileAccessDenied(f"{self.url} may not be read: allow s3:GetObject, and kms:Decrypt on its key.")
-            case "InvalidRange" | "416":
-                return CorruptParquetFile(f"{self.url} is empty, so it isn't a Parquet file: unload it again.")
-            case "PreconditionFailed" | "412":
-                return CorruptParquetFile(f"{self.url} was replaced while it was read: unload it again.")
-            case code:
-                return FileReadInterrupted(f"S3 answered {code} for {self.url}; a retry goes on from the checkpoint.")
-
-
 @contextmanager
-def _parquet(file: _ObjectFile, row_group_bytes: int = 0) -> Iterator[pq.ParquetFile]:
+def _parquet(file: S3File, row_group_bytes: int = 0) -> Iterator[pq.ParquetFile]:
     """Open a file to read row groups of about this size from it."""
     whole = row_group_bytes <= _FETCHED_WHOLE_BYTES
     source = pa.PythonFile(file, mode="r")
@@ -245,7 +133,7 @@ def _parquet(file: _ObjectFile, row_group_bytes: int = 0) -> Iterator[pq.Parquet
         raise CorruptParquetFile(f"{file.url} can't be read as Parquet ({error}): unload it again.") from error
 
 
-def _row_groups(part: Slice, file: _ObjectFile, metadata: pq.FileMetaData, first_row: int) -> list[_RowGroup]:
+def _row_groups(part: Slice, file: S3File, metadata: pq.FileMetaData, first_row: int) -> list[_RowGroup]:
     wanted = range(metadata.num_row_groups) if part.row_groups is None else part.row_groups
     groups = []
     file_rows = [0]
@@ -294,7 +182,3 @@ def _in_parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Cut up a batch that is far larger than its row group promised: few long values, repeated often, encode well."""
     part_rows = max(1, len(batch) * _CHUNK_BYTES * 4 // max(1, batch.nbytes))
     return (batch.slice(first, part_rows) for first in range(0, len(batch), part_rows))
-
-
-def _numbers(row_groups: Sequence[int] | None) -> tuple[int, ...] | None:
-    return None if row_groups is None else tuple(row_groups)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dynamo_load.row_faults import RowFaults
+    from dynamo_load.encoding.row_faults import RowFaults
 
 MAX_DIGITS = 38
 _MIN_EXPONENT = -130

@@ -12,9 +12,9 @@ import pytest
 from botocore.credentials import CredentialProvider, CredentialResolver, Credentials
 
 from dynamo_load.errors import CredentialsUnavailable, DynamoDbRefused, EndpointNotTrusted, WritesStalled
-from dynamo_load.transport import Batch
+from dynamo_load.writing.transport import Batch
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
-from tests.unit.dynamo_load.transport.conftest import Writer
+from tests.unit.dynamo_load.writing.conftest import Writer
 
 WriteTo = Callable[..., Writer]
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dynamo_load.row_faults import RowFaults
+    from dynamo_load.encoding.row_faults import RowFaults
 
 # What JSON forbids raw inside a string (RFC 8259, section 7); everything else, non-ASCII included, stands as it is.
 _ESCAPES = {ord(char): json.dumps(char)[1:-1].encode() for char in [*map(chr, range(0x20)), '"', "\\"]}

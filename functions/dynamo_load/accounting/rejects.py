@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from aws_errors import named_failures
-from dynamo_load.attributes import plain_values
+from dynamo_load.encoding.attributes import plain_values
 from dynamo_load.errors import RejectsNotStored
 from dynamo_load.locations import rejects_prefix, rejects_url
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from dynamo_load.reading import Chunk
-    from dynamo_load.row_faults import RejectedRow
+    from dynamo_load.encoding.row_faults import RejectedRow
+    from dynamo_load.reading.piece_reader import Chunk
 
 
 class RejectedRows:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamo_load.errors import CredentialsUnavailable
-from dynamo_load.signing import BatchWriteSigner
+from dynamo_load.writing.signing import BatchWriteSigner
 
 TEXT = st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"]), min_size=1, max_size=60)
 

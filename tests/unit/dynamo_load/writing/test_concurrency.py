@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynamo_load.concurrency import AdaptiveConcurrency
+from dynamo_load.writing.concurrency import AdaptiveConcurrency
 
 
 class SharedTable:

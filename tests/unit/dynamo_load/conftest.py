@@ -18,12 +18,12 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from moto.server import ThreadedMotoServer
 
-from dynamo_load.ledger import PieceLedger, Tally
+from dynamo_load.accounting.ledger import PieceLedger, Tally
+from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
 from dynamo_load.mapping import ItemMapping, KeyAttribute
-from dynamo_load.reading import Piece
-from dynamo_load.rejects import RejectedRows
-from dynamo_load.transport import BatchTransport
+from dynamo_load.plan import Piece
+from dynamo_load.writing.transport import BatchTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dynamo_load.accounting.ledger import pieces, stop_loaders
 from dynamo_load.errors import RowsUnaccounted, TooManyRejects
-from dynamo_load.ledger import pieces, stop_loaders
 from dynamo_load.locations import rejects_url
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from dynamo_load.ledger import PieceEntry
+    from dynamo_load.accounting.ledger import PieceEntry
 
 _PIECES_NAMED = 3
 

@@ -1,0 +1,6 @@
+"""Accounting: what has become of every row.
+
+`duplicates` tells which rows a later one replaces, `watermark` up to where a piece is settled, `ledger` keeps that in
+DynamoDB, `rejects` keeps refused rows in S3, `verifying` holds all pieces against the plan.
+Imports `reading` and `encoding`.
+"""
