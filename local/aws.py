@@ -25,8 +25,8 @@ from ministack.app import app
 from ministack.core import lambda_runtime
 
 from local import ministack_patches
-from local.redshift import service
-from local.redshift.engine import Engine
+from local.redshift.api import service
+from local.redshift.sql.engine import Engine
 
 GRACE_SECONDS = 0.5  # for requests under way when the process is told to stop
 

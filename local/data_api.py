@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from local.redshift import lexer
+from local.redshift.sql import lexer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -21,7 +21,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from local.redshift.target import CLUSTER_IDENTIFIER, DEFAULT_ROLE, REGION
+from local.redshift.api.target import CLUSTER_IDENTIFIER, DEFAULT_ROLE, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

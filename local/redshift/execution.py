@@ -10,16 +10,17 @@ import psycopg
 from botocore.exceptions import ClientError
 from psycopg.types.string import TextLoader
 
-from local.redshift import copy_from, dialect, lexer, unload
-from local.redshift.failures import NotImitated, SqlCancelled, SqlFailed
-from local.redshift.storage import storage_error
+from local.redshift.sql import dialect, lexer
+from local.redshift.sql.failures import NotImitated, SqlCancelled, SqlFailed
+from local.redshift.transfer import copy_from, unload
+from local.redshift.transfer.storage import storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from psycopg.abc import Buffer
 
-    from local.redshift.storage import Storage
+    from local.redshift.transfer.storage import Storage
 
 __all__ = ["Column", "SqlCancelled", "SqlFailed", "StatementResult", "run"]
 

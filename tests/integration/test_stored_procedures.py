@@ -12,7 +12,7 @@ import pytest
 
 from local import executions
 from local.mails import Mailbox
-from local.redshift.target import CLUSTER_IDENTIFIER
+from local.redshift.api.target import CLUSTER_IDENTIFIER
 from local.stack import DATABASE, LocalAws
 
 if TYPE_CHECKING:

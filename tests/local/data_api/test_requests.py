@@ -102,7 +102,8 @@ def register_in_a_process_of_its_own(**environment: str) -> str:
     """What `register` raises there."""
     program = (
         "from pathlib import Path\n"
-        "from local.redshift import engine, service\n"
+        "from local.redshift.api import service\n"
+        "from local.redshift.sql import engine\n"
         "service.register(engine.Engine(Path('unused')), 'http://127.0.0.1:1')\n"
     )
     finished = subprocess.run(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from local.redshift.authorization import Caller, Login
-from local.redshift.engine import Engine
-from local.redshift.errors import ActiveStatementsExceededError, ResourceNotFoundError, ValidationError
-from local.redshift.statements import Statement, Status, Submission
-from local.redshift.storage import Storage
-from local.redshift.store import StatementStore
-from local.redshift.target import Target
+from local.redshift.api.authorization import Caller, Login
+from local.redshift.api.errors import ActiveStatementsExceededError, ResourceNotFoundError, ValidationError
+from local.redshift.api.statements import Statement, Status, Submission
+from local.redshift.api.store import StatementStore
+from local.redshift.api.target import Target
+from local.redshift.sql.engine import Engine
+from local.redshift.transfer.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

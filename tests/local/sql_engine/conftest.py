@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
-from local.redshift.engine import Engine
 from local.redshift.execution import StatementResult, run
-from local.redshift.storage import Storage
+from local.redshift.sql.engine import Engine
+from local.redshift.transfer.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

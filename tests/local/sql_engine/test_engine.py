@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from local.redshift.engine import DatabaseNotFound, Engine, EngineNotRunning, UserNotFound
+from local.redshift.sql.engine import DatabaseNotFound, Engine, EngineNotRunning, UserNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _START_AND_WAIT = """
 import sys, pathlib
-from local.redshift.engine import Engine
+from local.redshift.sql.engine import Engine
 Engine(pathlib.Path(sys.argv[1])).start()
 print("started", flush=True)
 sys.stdin.read()

@@ -13,7 +13,7 @@ from local.redshift.execution import SqlCancelled, SqlFailed, run
 if TYPE_CHECKING:
     import psycopg
 
-    from local.redshift.engine import Engine
+    from local.redshift.sql.engine import Engine
     from tests.local.sql_engine.conftest import Sql
 
 _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)

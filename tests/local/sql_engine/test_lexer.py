@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from local.redshift import lexer
+from local.redshift.sql import lexer
 
 # Pieces of SQL text that hold colons, semicolons and quotes where they mean nothing.
 _OPAQUE = st.sampled_from(

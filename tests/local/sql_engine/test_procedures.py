@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.redshift import lexer
 from local.redshift.execution import SqlFailed, run
+from local.redshift.sql import lexer
 
 if TYPE_CHECKING:
-    from local.redshift.engine import Engine
+    from local.redshift.sql.engine import Engine
     from tests.local.sql_engine.conftest import Sql
 
 _SCRIPT = Path(__file__).parents[3] / "scripts" / "sp_etl_log_etl_event.sql"

@@ -12,14 +12,14 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from local.redshift import unload
 from local.redshift.execution import SqlFailed, run
-from local.redshift.lexer import statements, string_literal
+from local.redshift.sql.lexer import statements, string_literal
+from local.redshift.transfer import unload_statement
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local.redshift.engine import Engine
+    from local.redshift.sql.engine import Engine
     from tests.local.sql_engine.conftest import Bucket, Sql
 
 _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -43,7 +43,7 @@ def _unload(query: str, bucket: Bucket, options: str = "FORMAT PARQUET", prefix:
 def test_any_query_survives_the_quoting(pieces: list[str]) -> None:
     query = "SELECT " + " ".join(pieces) + "\n1"
     statement = f"UNLOAD ({string_literal(query)}) TO 's3://b/p' IAM_ROLE default FORMAT PARQUET"
-    assert unload.read(statement).query == statements(query)[0]
+    assert unload_statement.read(statement).query == statements(query)[0]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)

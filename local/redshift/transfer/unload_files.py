@@ -12,13 +12,13 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from local.redshift.storage import keys_under
+from local.redshift.transfer.storage import keys_under
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-    from local.redshift.unload import Unload
-    from local.redshift.unload_rows import UnloadColumn
+    from local.redshift.transfer.unload_rows import UnloadColumn
+    from local.redshift.transfer.unload_statement import Unload
 
 SLICES: Final = 4
 """How many slices the imitated cluster has: a parallel UNLOAD writes at least as many files, given enough rows."""

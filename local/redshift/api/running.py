@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from local.redshift import execution, parameters
-from local.redshift.engine import DatabaseNotFound, UserNotFound
-from local.redshift.statements import Mode, Status
+from local.redshift import execution
+from local.redshift.api import parameters
+from local.redshift.api.statements import Mode, Status
+from local.redshift.sql.engine import DatabaseNotFound, UserNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.redshift.engine import Engine
-    from local.redshift.statements import Query, Statement
-    from local.redshift.storage import Storage
+    from local.redshift.api.statements import Query, Statement
+    from local.redshift.sql.engine import Engine
+    from local.redshift.transfer.storage import Storage
 
 # PostgreSQL forgets a cancellation that arrives between two of a connection's queries: it is sent again.
 _CANCEL_ATTEMPTS = 50

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from botocore.exceptions import ClientError
 
-from local.redshift.failures import SqlFailed
+from local.redshift.sql.failures import SqlFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.redshift.failures import NotImitated, SqlFailed
-from local.redshift.lexer import Kind, Token, closing, folded, string_value, tokens
+from local.redshift.sql.failures import NotImitated, SqlFailed
+from local.redshift.sql.lexer import Kind, Token, closing, folded, string_value, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Collection

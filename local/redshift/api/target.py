@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local.redshift.errors import ValidationError
+from local.redshift.api.errors import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from ministack.core.responses import request_scope
 from ministack.services import eventbridge
 
-from local.redshift.store import RETENTION_SECONDS
+from local.redshift.api.store import RETENTION_SECONDS
 
 if TYPE_CHECKING:
-    from local.redshift.statements import Statement
+    from local.redshift.api.statements import Statement
 
 
 def publish(statement: Statement) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from local.redshift.expressions import sql
-from local.redshift.lexer import Kind, Token, closing, folded, split, text_of
+from local.redshift.sql.expressions import sql
+from local.redshift.sql.lexer import Kind, Token, closing, folded, split, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from local.redshift import execution, results
-from local.redshift.engine import DatabaseNotFound, UserNotFound
-from local.redshift.errors import DatabaseConnectionError, ValidationError
+from local.redshift import execution
+from local.redshift.api import results
+from local.redshift.api.errors import DatabaseConnectionError, ValidationError
+from local.redshift.sql.engine import DatabaseNotFound, UserNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.redshift.authorization import Login
-    from local.redshift.engine import Engine
-    from local.redshift.storage import Storage
+    from local.redshift.api.authorization import Login
+    from local.redshift.sql.engine import Engine
+    from local.redshift.transfer.storage import Storage
 
 # Schemas of the embedded engine that Redshift hasn't; they are no business of a client.
 _FOREIGN_SCHEMA = "(n.nspname = 'redshift' OR n.nspname LIKE 'pg_toast%%' OR n.nspname LIKE 'pg_temp%%')"

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from local.redshift.failures import NotImitated, SqlFailed
-from local.redshift.lexer import split
-from local.redshift.options import Clauses, name, quoted
-from local.redshift.storage import keys_under, split_url
+from local.redshift.sql.failures import NotImitated, SqlFailed
+from local.redshift.sql.lexer import split
+from local.redshift.transfer.clauses import Clauses, name, quoted
+from local.redshift.transfer.storage import keys_under, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import psycopg
     from mypy_boto3_s3.client import S3Client
 
-    from local.redshift.storage import Storage
+    from local.redshift.transfer.storage import Storage
 
 _BATCH_ROWS: Final = 16_384
 _BLOCK_BYTES: Final = 4 * 1024 * 1024

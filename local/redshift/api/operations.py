@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.redshift import authorization, parameters, protocol, results, target
-from local.redshift.catalog import Catalog
-from local.redshift.errors import NotImitatedError, ResourceNotFoundError
-from local.redshift.statements import Mode, Status, Submission
+from local.redshift.api import authorization, parameters, protocol, results, target
+from local.redshift.api.catalog import Catalog
+from local.redshift.api.errors import NotImitatedError, ResourceNotFoundError
+from local.redshift.api.statements import Mode, Status, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.redshift.authorization import Caller
-    from local.redshift.engine import Engine
-    from local.redshift.statements import Query, Statement
-    from local.redshift.storage import Storage
-    from local.redshift.store import StatementStore
+    from local.redshift.api.authorization import Caller
+    from local.redshift.api.statements import Query, Statement
+    from local.redshift.api.store import StatementStore
+    from local.redshift.sql.engine import Engine
+    from local.redshift.transfer.storage import Storage
 
 Request = dict[str, Any]
 Response = dict[str, Any]

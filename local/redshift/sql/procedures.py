@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
-from local.redshift.expressions import sql
-from local.redshift.failures import NotImitated
-from local.redshift.lexer import Kind, Token, closing, folded, split, string_value, text_of, tokens
+from local.redshift.sql.expressions import sql
+from local.redshift.sql.failures import NotImitated
+from local.redshift.sql.lexer import Kind, Token, closing, folded, split, string_value, text_of, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from local.redshift.expressions import spaced, sql
-from local.redshift.failures import NotImitated
-from local.redshift.lexer import Kind, Token, closing, split
+from local.redshift.sql.expressions import spaced, sql
+from local.redshift.sql.failures import NotImitated
+from local.redshift.sql.lexer import Kind, Token, closing, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,16 +17,16 @@ from ministack.core import iam_actions, responses, router
 from ministack.core.concurrency import run_reentrant
 
 from local.ministack_patches import MINISTACK_VERSION, UnsupportedMiniStackError
-from local.redshift import authorization, events, protocol, target
-from local.redshift.errors import DataApiError
-from local.redshift.operations import Operations
-from local.redshift.storage import Storage
-from local.redshift.store import StatementStore
+from local.redshift.api import authorization, events, protocol, target
+from local.redshift.api.errors import DataApiError
+from local.redshift.api.operations import Operations
+from local.redshift.api.store import StatementStore
+from local.redshift.transfer.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.redshift.engine import Engine
+    from local.redshift.sql.engine import Engine
 
 _log = logging.getLogger(__name__)
 _TARGET_PREFIX = "RedshiftData."

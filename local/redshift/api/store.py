@@ -14,16 +14,16 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from local.redshift.errors import ActiveStatementsExceededError, ResourceNotFoundError, ValidationError
-from local.redshift.running import StatementRunner
-from local.redshift.statements import Query, Statement, Status
+from local.redshift.api.errors import ActiveStatementsExceededError, ResourceNotFoundError, ValidationError
+from local.redshift.api.running import StatementRunner
+from local.redshift.api.statements import Query, Statement, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.redshift.engine import Engine
-    from local.redshift.statements import Submission
-    from local.redshift.storage import Storage
+    from local.redshift.api.statements import Submission
+    from local.redshift.sql.engine import Engine
+    from local.redshift.transfer.storage import Storage
 
 _log = logging.getLogger(__name__)
 

@@ -16,14 +16,14 @@ from ministack.core import iam_actions, iam_evaluator, responses, router
 from ministack.services import secretsmanager
 from psycopg import sql
 
-from local.redshift.engine import DATABASE, SUPERUSER
-from local.redshift.errors import AccessDeniedError, ValidationError
+from local.redshift.api.errors import AccessDeniedError, ValidationError
+from local.redshift.sql.engine import DATABASE, SUPERUSER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.redshift.engine import Engine
-    from local.redshift.target import Target
+    from local.redshift.api.target import Target
+    from local.redshift.sql.engine import Engine
 
 # What PostgreSQL answers when two statements create the same user: one after the other, or at the same moment.
 _EXISTS_ALREADY = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from local.redshift import expressions, procedures, supers, tables
-from local.redshift.failures import NotImitated
-from local.redshift.lexer import Token, text_of, tokens
+from local.redshift.sql import expressions, procedures, supers, tables
+from local.redshift.sql.failures import NotImitated
+from local.redshift.sql.lexer import Token, text_of, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,25 +1,18 @@
-"""UNLOAD: the statement's clauses, and the way of the rows from the query to S3.
+"""What an UNLOAD statement asks for: its query, destination and clauses.
 
-AWS documentation: "UNLOAD", "UNLOAD examples".
+AWS documentation: "UNLOAD".
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from local.redshift import dialect, lexer
-from local.redshift.failures import NotImitated, SqlFailed
-from local.redshift.options import Clauses, name
-from local.redshift.storage import keys_under, split_url
-from local.redshift.unload_files import UnloadedFiles
-from local.redshift.unload_rows import UnloadRows
-
-if TYPE_CHECKING:
-    import psycopg
-
-    from local.redshift.storage import Storage
+from local.redshift.sql import lexer
+from local.redshift.sql.failures import NotImitated, SqlFailed
+from local.redshift.transfer.clauses import Clauses, name
+from local.redshift.transfer.storage import split_url
 
 _MEGABYTE: Final = 1024 * 1024
 _FILE_MEGABYTES: Final = (5, 6.2 * 1024)
@@ -49,31 +42,6 @@ class Unload:
     encryption: dict[str, str] = field(default_factory=lambda: {"ServerSideEncryption": "AES256"})
     extension: str | None = None
     region: str | None = None
-
-
-def run(connection: psycopg.Connection[Any], statement: str, storage: Storage) -> int:
-    """Carries out an UNLOAD and returns how many rows it wrote.
-
-    A failure leaves the files that were written by then, and no manifest: S3 has no rollback.
-    Raises `SqlFailed`, `psycopg.Error`, `ClientError`.
-    """
-    unload = read(statement)
-    s3 = storage.as_role(unload.role, unload.region)
-    rows = UnloadRows(connection, dialect.translate(unload.query, connection), unload)
-    existing = keys_under(s3, unload.bucket, unload.prefix)
-    if unload.clean_path and not unload.partition_by:
-        for key in existing:
-            s3.delete_object(Bucket=unload.bucket, Key=key)
-    elif not (unload.allow_overwrite or unload.clean_path) and next(existing, None) is not None:
-        raise SqlFailed(
-            "Specified unload destination on S3 is not empty. Consider using a different bucket / prefix, manually "
-            "removing the target files in S3, or using the ALLOWOVERWRITE option."
-        )
-    with UnloadedFiles(s3, unload, rows.columns) as files:
-        for folder, part in rows.read():
-            files.write(folder, part)
-    files.write_manifest()
-    return files.rows
 
 
 def read(statement: str) -> Unload:

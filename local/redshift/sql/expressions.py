@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from local.redshift.failures import NotImitated
-from local.redshift.lexer import Kind, Token, closing, split, text_of, tokens
+from local.redshift.sql.failures import NotImitated
+from local.redshift.sql.lexer import Kind, Token, closing, split, text_of, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

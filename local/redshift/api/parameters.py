@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from local.redshift import lexer
-from local.redshift.errors import ValidationError
+from local.redshift.api.errors import ValidationError
+from local.redshift.sql import lexer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

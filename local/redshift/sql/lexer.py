@@ -9,7 +9,7 @@ import enum
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from local.redshift.failures import SqlFailed
+from local.redshift.sql.failures import SqlFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from local.redshift.authorization import Caller, Login
+    from local.redshift.api.authorization import Caller, Login
+    from local.redshift.api.target import Target
     from local.redshift.execution import StatementResult
-    from local.redshift.target import Target
 
 
 class Status(StrEnum):

@@ -15,15 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from local.redshift.failures import SqlFailed
-from local.redshift.lexer import string_literal
+from local.redshift.sql.failures import SqlFailed
+from local.redshift.sql.lexer import string_literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import psycopg
 
-    from local.redshift.unload import Unload
+    from local.redshift.transfer.unload_statement import Unload
 
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import botocore.session
 
-from local.redshift.errors import NotImitatedError, ValidationError
+from local.redshift.api.errors import NotImitatedError, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
