@@ -3,7 +3,9 @@
 Task tokens, row contents and SQL text never go into any of them.
 """
 
+import logging
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,14 @@ Handler = Callable[..., Any]
 
 logger = Logger()
 metrics = Metrics()
+
+# Python writes a warning as plain text, which no query of JSON lines finds: it becomes a record like all others.
+logging.captureWarnings(True)
+_warnings = logging.getLogger("py.warnings")
+_warnings.addHandler(logger.registered_handler)
+_warnings.propagate = False
+# An invocation that failed, or changed nothing, has nothing to count.
+warnings.filterwarnings("ignore", "No application metrics to publish")
 
 
 def traced(handler: Handler) -> Handler:

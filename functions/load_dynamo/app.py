@@ -18,7 +18,7 @@ from dynamo_load.plan import Piece
 from dynamo_load.target import Target
 from dynamo_load.writing.budget import WriteBudget
 from dynamo_load.writing.transport import BatchTransport
-from environment import required
+from environment import number, required, whole_number
 from telemetry import logger, traced
 
 
@@ -37,8 +37,8 @@ def _settings() -> Settings:
     return Settings(
         ledger_table=required(os.environ, "LEDGER_TABLE"),
         target=Target.from_environment(os.environ),
-        requests_in_flight=int(required(os.environ, "REQUESTS_IN_FLIGHT")),
-        hand_over_seconds=float(required(os.environ, "HAND_OVER_SECONDS")),
+        requests_in_flight=whole_number(os.environ, "REQUESTS_IN_FLIGHT"),
+        hand_over_seconds=number(os.environ, "HAND_OVER_SECONDS"),
     )
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Self
 
-from environment import required
-from errors import MissingConfiguration
+from environment import number
 
 if TYPE_CHECKING:
     from dynamo_load.encoding.items import EncodedRows
@@ -46,11 +45,7 @@ class WritePrice:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read DOLLARS_PER_MILLION_WRITE_UNITS; raises MissingConfiguration."""
-        text = required(environment, "DOLLARS_PER_MILLION_WRITE_UNITS")
-        try:
-            return cls(float(text))
-        except ValueError as error:
-            raise MissingConfiguration(f"DOLLARS_PER_MILLION_WRITE_UNITS is {text!r}, not a number.") from error
+        return cls(number(environment, "DOLLARS_PER_MILLION_WRITE_UNITS"))
 
 
 def estimate(

@@ -6,8 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from environment import required
-from errors import MissingConfiguration
+from environment import whole_number
 from statements.inputs import ExecutionInput
 
 # A Distributed Map runs at most 10,000 children at once ("Map state in Distributed mode", Step Functions guide).
@@ -55,9 +54,9 @@ class LoadLimits:
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """The stack's parameters; raises MissingConfiguration."""
         return cls(
-            max_write_units_per_second=_whole_number(environment, "MAX_WRITE_UNITS_PER_SECOND"),
-            loader_concurrency=_whole_number(environment, "LOADER_CONCURRENCY"),
-            rejects_allowed=_whole_number(environment, "REJECTS_ALLOWED"),
+            max_write_units_per_second=whole_number(environment, "MAX_WRITE_UNITS_PER_SECOND"),
+            loader_concurrency=whole_number(environment, "LOADER_CONCURRENCY"),
+            rejects_allowed=whole_number(environment, "REJECTS_ALLOWED"),
         )
 
     def overridden_by(self, request: LoadRequest) -> "LoadLimits":
@@ -71,12 +70,3 @@ class LoadLimits:
 
 def _given(value: int | None, otherwise: int) -> int:
     return otherwise if value is None else value
-
-
-def _whole_number(environment: Mapping[str, str], variable: str) -> int:
-    text = required(environment, variable)
-    if not text.isascii() or not text.isdigit():
-        raise MissingConfiguration(
-            f"environment variable {variable} is {text!r}, not a whole number: correct the stack."
-        )
-    return int(text)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from environment import required
+from environment import required, whole_number
 from errors import MissingConfiguration
 from statements.data_api import Statement
 from statements.names import StatementKind
@@ -40,13 +40,13 @@ class UnloadOptions:
         role = required(environment, "UNLOAD_ROLE")
         if not _ROLE.fullmatch(role):
             raise MissingConfiguration(f"UNLOAD_ROLE is {role!r}: set it to default or to a role's ARN.")
-        size = required(environment, "UNLOAD_MAX_FILE_SIZE_MB")
-        if not (size.isascii() and size.isdigit() and int(size) in _FILE_SIZES_MB):
+        size = whole_number(environment, "UNLOAD_MAX_FILE_SIZE_MB")
+        if size not in _FILE_SIZES_MB:
             raise MissingConfiguration(
-                f"UNLOAD_MAX_FILE_SIZE_MB is {size!r}: set it to a whole number from "
+                f"UNLOAD_MAX_FILE_SIZE_MB is {size}: set it to a whole number from "
                 f"{_FILE_SIZES_MB[0]} to {_FILE_SIZES_MB[-1]}."
             )
-        return cls(role, int(size), required(environment, "AWS_REGION") if environment.get("REDSHIFT_REGION") else None)
+        return cls(role, size, required(environment, "AWS_REGION") if environment.get("REDSHIFT_REGION") else None)
 
 
 def unload_statement(query: str, destination: str, options: UnloadOptions, *, encrypt_with_kms: bool) -> Statement:
