@@ -20,7 +20,7 @@ DEVELOPER_STAMP := $(VENV)/.developer-$(call checksum,$(DEVELOPER_FILES))
 export CHECKOV_VENV := .venv-checkov
 CHECKOV_STAMP := $(CHECKOV_VENV)/.run-$(call checksum,tests/checkov-requirements.txt)
 
-.PHONY: help demo local test test-fast lint format bench clean
+.PHONY: help demo local test test-fast lint format mutants bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ lint: $(DEVELOPER_STAMP) ## Check style and types
 format: $(DEVELOPER_STAMP) ## Format the Python sources
 	"$(VENV)/bin/ruff" check --fix-only .
 	"$(VENV)/bin/ruff" format .
+
+mutants: $(DEVELOPER_STAMP) ## Plant faults, see which the tests notice (FAULTS="transport" for some)
+	"$(VENV)/bin/python" -m tests.mutants $(FAULTS)
 
 bench: $(DEVELOPER_STAMP) ## Measure the loader
 	"$(VENV)/bin/python" -m benchmarks
