@@ -76,7 +76,7 @@ class LedgerUnavailable(TransientError):
     """The ledger table could not be read or written."""
 
 
-class PieceTakenOver(PipelineError):
+class PieceTakenOver(TransientError):
     """The piece is another loader's now, or its load has failed; this loader has stopped."""
 
 

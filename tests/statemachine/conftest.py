@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
-from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.common.retry import jitter_strategy_decl, retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import mock_eval_utils
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
@@ -45,6 +45,8 @@ def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mach
     waits: list[float] = []
     # The retrier's own `time`, not the module: other threads of this process sleep for real.
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=waits.append))
+    # Of the random waits, the longest: what a state machine waits at most is exact.
+    monkeypatch.setattr(jitter_strategy_decl, "random", SimpleNamespace(uniform=lambda _shortest, longest: longest))
     scripts = Scripts({})
     # moto has the interpreter's scripted mode, but no way in from outside.
     worker = partial(ExecutionWorker, mock_test_case=cast("MockTestCase", scripts))

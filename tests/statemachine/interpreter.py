@@ -16,6 +16,30 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 
+# What a moment may mend in the invocation of any function, and the longest waits before each further attempt, in
+# seconds. A state's own transient errors are retried alike.
+LAMBDA_FAILED = [
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Sandbox.Timedout",
+]
+FAILED_WAITS: list[float] = [5, 10, 20, 40, 80, 160, 300, 300]
+
+# What takes as long as a loader runs, or as Lambda needs for a VPC's network interfaces.
+LAMBDA_NOT_READY = [
+    "Lambda.TooManyRequestsException",
+    "Lambda.EC2ThrottledException",
+    "Lambda.EC2UnexpectedException",
+    "Lambda.ENILimitReachedException",
+    "Lambda.ENINotReadyException",
+    "Lambda.ResourceConflictException",
+    "Lambda.ResourceNotReadyException",
+    "Lambda.SubnetIPAddressLimitReachedException",
+]
+NOT_READY_WAITS: list[float] = [5, 10, 20, 40, *[60] * 56]
+
 Result = MockedResponseReturn | MockedResponseThrow
 
 
@@ -78,7 +102,7 @@ class Run:
 
     @property
     def cause(self) -> str:
-        return self.execution["cause"]
+        return self.execution.get("cause", "")
 
     @property
     def states(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _ENDING = ("Succeed", "Fail")
 
 # Errors of Step Functions, of Lambda's integration, of a timed-out function, and of other services (`SNS.…`).
-_SERVICE_ERROR = re.compile(r"[A-Z][A-Za-z0-9]*\.[A-Za-z]+")
+_SERVICE_ERROR = re.compile(r"[A-Z][A-Za-z0-9]*\.[A-Za-z0-9]+")
 
 
 def _targets(state: dict[str, Any]) -> Iterator[str]:
@@ -109,6 +110,40 @@ def retries_unbounded(machine: Machine) -> Iterator[str]:
                 yield f"{name} retries {errors} without JitterStrategy FULL"
 
 
+def retries_differ(machines: list[Machine]) -> Iterator[str]:
+    """An error is retried alike wherever it is: as often, as soon, as late."""
+    numbers: dict[str, dict[str, Any]] = {}
+    for machine in machines:
+        for name, state in machine.states():
+            for retry in state.get("Retry", []):
+                waits = {key: value for key, value in retry.items() if key != "ErrorEquals"}
+                for error in retry["ErrorEquals"]:
+                    if numbers.setdefault(error, waits) != waits:
+                        yield f"{name} of {machine.name} retries {error} otherwise than another state"
+
+
+def failures_told_differently(machines: list[Machine]) -> Iterator[str]:
+    """What a failure leads to is the same in all machines, but for the name and the comment of the Fail state."""
+    told = [_told(machine) for machine in machines]
+    for machine, states in zip(machines, told, strict=True):
+        different = sorted(name for name in states | told[0] if states.get(name) != told[0].get(name))
+        yield from (f"{machine.name}: {name} is not what it is in {machines[0].name}" for name in different)
+
+
+def _told(machine: Machine) -> dict[str, str]:
+    """The states that States.ALL leads to, as text in which the Fail state goes by the name of its type."""
+    states = machine.definition["States"]
+    ahead = [c["Next"] for s in states.values() for c in s.get("Catch", []) if c["ErrorEquals"] == ["States.ALL"]]
+    told: dict[str, str] = {}
+    while ahead:
+        name = ahead.pop()
+        if name not in told:
+            told[name] = json.dumps({key: value for key, value in states[name].items() if key != "Comment"})
+            ahead += _targets(states[name])
+    (end,) = (name for name in told if states[name]["Type"] == "Fail")
+    return {name if name != end else "Fail": text.replace(end, "Fail") for name, text in told.items()}
+
+
 def timeouts_retried_without_reason(machine: Machine) -> Iterator[str]:
     """Whoever retries States.Timeout says in a comment right above why that may help."""
     lines = machine.text.splitlines()
@@ -124,12 +159,19 @@ def timeouts_retried_without_reason(machine: Machine) -> Iterator[str]:
 
 
 def failures_uncaught(machine: Machine) -> Iterator[str]:
-    """Outside a Map, whatever fails is caught; the last Catch takes States.ALL."""
+    """Outside a Map, whatever fails is caught: the last Catch takes States.ALL.
+
+    That leaves out States.DataLimitExceeded, which another one leads to the same place ("Handling errors in Step
+    Functions workflows", Error names).
+    """
     for name, state in machine.definition["States"].items():
-        if state["Type"] in ("Task", "Map", "Parallel"):
-            catches = state.get("Catch", [])
-            if not catches or catches[-1]["ErrorEquals"] != ["States.ALL"]:
-                yield f"{name} does not catch States.ALL last"
+        if state["Type"] not in ("Task", "Map", "Parallel"):
+            continue
+        catches = state.get("Catch", [])
+        if not catches or catches[-1]["ErrorEquals"] != ["States.ALL"]:
+            yield f"{name} does not catch States.ALL last"
+        elif catches[-1] | {"ErrorEquals": ["States.DataLimitExceeded"]} not in catches:
+            yield f"{name} does not catch States.DataLimitExceeded as it does States.ALL"
 
 
 def failures_end_as_success(machine: Machine) -> Iterator[str]:

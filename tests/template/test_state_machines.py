@@ -59,6 +59,8 @@ States:
     Catch:
       - ErrorEquals: [Refused]
         Next: Empty?
+      - ErrorEquals: [States.DataLimitExceeded]
+        Next: Tell
       - ErrorEquals: [States.ALL]
         Next: Tell
     Next: Empty?
@@ -81,6 +83,8 @@ States:
           Type: Pass
           End: true
     Catch:
+      - ErrorEquals: [States.DataLimitExceeded]
+        Next: Tell
       - ErrorEquals: [States.ALL]
         Next: Tell
     Next: Done
@@ -131,6 +135,8 @@ BROKEN = [
     (checks.retries_unbounded, "        JitterStrategy: FULL\n      #", "      #", "without JitterStrategy"),
     (checks.timeouts_retried_without_reason, "      # A second look helps.\n", "", "States.Timeout is retried without"),
     (checks.failures_uncaught, "Next: Tell\n    Next: Done", LATE_CATCH, "Each does"),
+    (checks.failures_uncaught, "[States.DataLimitExceeded]", "[States.Runtime]", "Work does not catch States"),
+    (checks.failures_uncaught, "Exceeded]\n        Next: Tell", "Exceeded]\n        Next: Done", "Work does not"),
     (checks.failures_end_as_success, "Next: Failed", "Next: Done", "Work fails, yet can end in Done"),
 ]  # fmt: skip
 
@@ -177,6 +183,31 @@ def test_errors_that_are_caught_or_retried_exist(machine: Machine) -> None:
 
 def test_all_transient_errors_are_retried() -> None:
     assert list(checks.transient_errors_never_retried(MACHINES, FUNCTIONS)) == []
+
+
+def test_the_machines_retry_alike_and_tell_of_failures_alike() -> None:
+    assert list(checks.retries_differ(MACHINES)) == []
+    assert list(checks.failures_told_differently(MACHINES)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"), [("MaxAttempts: 3", "MaxAttempts: 2"), ("        MaxAttempts: 1\n", "        MaxAttempts: 0\n")]
+)
+def test_machines_that_retry_differently_are_found(text: str, broken: str) -> None:
+    assert list(checks.retries_differ([sample(), sample()])) == []
+    assert list(checks.retries_differ([sample(), sample(SOUND.replace(text, broken, 1))]))
+
+
+@pytest.mark.parametrize(
+    ("text", "broken", "found"),
+    [
+        ("    Next: Failed", "    ResultPath: $.x\n    Next: Failed", ["Machine: Tell is not what it is in Machine"]),
+        ("    Type: Fail\n", "    Type: Fail\n    Cause: x\n", ["Machine: Fail is not what it is in Machine"]),
+        ("Failed", "Unlucky", []),
+    ],
+)
+def test_machines_that_tell_differently_are_found(text: str, broken: str, found: list[str]) -> None:
+    assert list(checks.failures_told_differently([sample(), sample(SOUND.replace(text, broken))])) == found
 
 
 def test_an_unknown_or_lasting_error_in_a_retry_is_found(code: Path) -> None:

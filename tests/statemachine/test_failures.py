@@ -1,0 +1,119 @@
+"""How both state machines tell of a failure: one mail with the payload, the error and where to look; then FAILED."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.statemachine.interpreter import Machine, Result, Run, returns, throws
+
+PAYLOAD = {"table": "public.reviews", "event_message": "ETL Load Process started"}
+NOTIFY = "Notify Support"
+NOTIFY_BRIEFLY = "Notify Support Without Input"
+FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
+RAISED = {
+    "errorMessage": "a.parquet is missing: {}",
+    "errorType": "ManifestMismatch",
+    "requestId": "1",
+    "stackTrace": ["File app.py"],
+}
+
+
+@dataclass(frozen=True)
+class FailingMachine:
+    """A state machine, the first state that can fail, and the state in which it ends when one did."""
+
+    machine: Machine
+    first: str
+    end: str
+
+    def run(self, failure: Result, payload: Any = PAYLOAD, **mails: list[Result]) -> Run:
+        """Let the first state fail; `full` and `brief` are the results of the mails, which else are sent."""
+        states = {"full": NOTIFY, "brief": NOTIFY_BRIEFLY}
+        scripts = {states[name]: results for name, results in mails.items()}
+        return self.machine.run(payload, {self.first: [failure], **scripts})
+
+    def mail(self) -> dict[str, str]:
+        (mail,) = self.machine.mails()
+        return mail
+
+
+@pytest.fixture(params=["redshift_data_api_sp_proces", "redshift_to_dynamo_proces"])
+def failing(request: pytest.FixtureRequest, make_machine: Callable[..., Machine]) -> FailingMachine:
+    if request.param == "redshift_data_api_sp_proces":
+        machine = make_machine(request.param, RedshiftRunSpsFunctionArn=FUNCTION_ARN, StatementTimeoutSeconds=60)
+        return FailingMachine(machine, "Run Stored Procedure", "Stored Procedure Failed")
+    functions = ("RedshiftUnloadFunction", "RedshiftUnloadS3ListFunction", "LoadDynamoFunction", "VerifyLoadFunction")
+    numbers = ("StatementTimeoutSeconds", "ListTimeoutSeconds", "LoadTimeoutSeconds", "VerifyTimeoutSeconds")
+    given = {f"{name}Arn": FUNCTION_ARN for name in functions} | dict.fromkeys((*numbers, "HandOversAllowed"), 60)
+    machine = make_machine(request.param, **given, DataBucketName="data")
+    return FailingMachine(machine, "Unload Redshift Table", "Load Failed")
+
+
+def test_a_failure_is_mailed_with_payload_error_and_where_to_look(failing: FailingMachine) -> None:
+    run = failing.run(throws("StatementFailed", 'ERROR: relation "x" does not exist'))
+    assert (run.status, run.error, run.cause) == ("FAILED", "StatementFailed", 'ERROR: relation "x" does not exist')
+    assert run.states == [failing.first, "Raised By A Function?", NOTIFY, failing.end]
+    mail = failing.mail()
+    name = failing.machine.arn.split(":")[-1]
+    assert mail["Subject"] == f"{name} failed"
+    assert mail["Message"].startswith(f"An execution of {name} failed.\n\nError: StatementFailed\n\n")
+    assert 'Cause: ERROR: relation "x" does not exist\n' in mail["Message"]
+    assert json.loads(mail["Message"].split("Input: ")[1].split("\n")[0]) == PAYLOAD
+    assert f"Execution: {run.execution['executionArn']}\n" in mail["Message"]
+    assert f"Console: https://console/{run.execution['executionArn']}\n" in mail["Message"]
+
+
+def test_an_exception_in_a_function_is_mailed_without_its_stack_trace(failing: FailingMachine) -> None:
+    run = failing.run(throws("ManifestMismatch", json.dumps(RAISED)))
+    assert (run.status, run.error, run.cause) == ("FAILED", "ManifestMismatch", "a.parquet is missing: {}")
+    message = failing.mail()["Message"]
+    assert "Error: ManifestMismatch\n\nCause: a.parquet is missing: {}\n" in message
+    assert "stackTrace" not in message
+
+
+def test_a_cause_in_any_other_form_is_mailed_as_it_is(failing: FailingMachine) -> None:
+    for cause in ["", "{", '{"errorMessage": "cut off', '{"errorMessage": "of no type"}', 'ERROR: error near "{"']:
+        run = failing.run(throws("Odd", cause))
+        assert (run.status, run.error, run.cause) == ("FAILED", "Odd", cause)
+        assert f"Cause: {cause}\n" in failing.mail()["Message"]
+
+
+def test_an_input_that_is_no_object_is_mailed_too(failing: FailingMachine) -> None:
+    for payload in ["text", 5, [1], None, {}]:
+        run = failing.run(throws("InvalidInput", "the input is no object"), payload)
+        assert (run.status, run.error) == ("FAILED", "InvalidInput")
+        assert f"Input: {json.dumps(payload)}\n" in failing.mail()["Message"]
+
+
+def test_a_payload_that_cannot_be_mailed_costs_the_payload_and_not_the_mail(failing: FailingMachine) -> None:
+    run = failing.run(throws("StatementFailed"), full=[throws("SNS.InvalidParameterException")])
+    assert (run.status, run.error, run.cause) == ("FAILED", "StatementFailed", "because")
+    message = failing.mail()["Message"]
+    assert "input could not be mailed.\n\nError: StatementFailed\n\nCause: because\n" in message
+    assert f"Execution: {run.execution['executionArn']}\n" in message
+    assert f"Console: https://console/{run.execution['executionArn']}\n" in message
+    assert "event_message" not in message
+
+
+def test_the_execution_fails_with_its_own_error_when_no_mail_can_be_sent(failing: FailingMachine) -> None:
+    for error in ["SNS.NotFoundException", "States.DataLimitExceeded", "States.Timeout"]:
+        run = failing.run(throws("StatementFailed"), full=[throws(error)], brief=[throws(error)])
+        assert (run.status, run.error, run.cause) == ("FAILED", "StatementFailed", "because")
+        assert run.states[-3:] == [NOTIFY, NOTIFY_BRIEFLY, failing.end]
+
+
+def test_an_input_too_large_for_the_task_is_mailed_too(failing: FailingMachine) -> None:
+    run = failing.run(throws("States.DataLimitExceeded"))
+    assert NOTIFY in run.states
+    assert "Error: States.DataLimitExceeded" in failing.mail()["Message"]
+
+
+def test_sending_a_mail_is_tried_again(failing: FailingMachine) -> None:
+    for error in ["SNS.InternalErrorException", "SNS.ThrottledException", "SNS.SdkClientException"]:
+        run = failing.run(throws("StatementFailed"), full=[throws(error), returns({})])
+        assert (run.error, run.attempts[NOTIFY], run.waits) == ("StatementFailed", 2, [2])
+        run = failing.run(throws("StatementFailed"), full=[throws(error)], brief=[throws(error)])
+        assert (run.error, run.waits) == ("StatementFailed", [2, 4, 8, 16] * 2)
