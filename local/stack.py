@@ -230,6 +230,8 @@ def local_parameters(aws: LocalAws) -> dict[str, str]:
         "DbSecretArn": aws.secret_arn,
         "SupportNotificationEmail": "support@example.com",
         "LoaderConcurrency": str(os.cpu_count() or 1),
+        # It speaks HTTP.
+        "RequireTls": "false",
     }
 
 
