@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import decimal
+import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from botocore.exceptions import ClientError
 from psycopg.types.string import TextLoader
 
-from local.redshift.sql import dialect, lexer
+from local.redshift.sql import dialect, lexer, names
 from local.redshift.sql.failures import NotImitated, SqlCancelled, SqlFailed
+from local.redshift.sql.session import Session
 from local.redshift.transfer import copy_from, unload
 from local.redshift.transfer.storage import storage_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from psycopg.abc import Buffer
 
+    from local.redshift.sql.queries import Understood
+    from local.redshift.sql.session import Type
     from local.redshift.transfer.storage import Storage
 
 __all__ = ["Column", "SqlCancelled", "SqlFailed", "StatementResult", "run"]
@@ -59,6 +65,27 @@ class _SuperLoader(TextLoader):
         return self._blanks.sub(r"\1\2", str(super().load(data)))
 
 
+class _VarbyteLoader(TextLoader):
+    """VARBYTE as Redshift shows it: in hexadecimal digits, without PostgreSQL's mark before them."""
+
+    def load(self, data: Buffer) -> str:
+        return str(super().load(data)).removeprefix("\\x")
+
+
+_LOADERS: Final = {"jsonb": _SuperLoader, "bytea": _VarbyteLoader}
+# More than PostgreSQL's decimals have, so that nothing is rounded on the way.
+_MOST_DIGITS: Final = 140_000
+_MAX_VARCHAR_BYTES: Final = 65_535
+# What PostgreSQL says of a text that is no SQL, or names a function, operator or type, that it knows.
+_NOT_UNDERSTOOD: Final = (
+    psycopg.errors.SyntaxError,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.AmbiguousFunction,
+)
+
+
 def run(
     connection: psycopg.Connection[Any], sql: str, parameters: Mapping[str, str], storage: Storage
 ) -> StatementResult:
@@ -86,25 +113,75 @@ def run(
             case "TRUNCATE" if not connection.autocommit:
                 raise NotImitated("TRUNCATE in a transaction, which it would commit,")
             case _:
-                return _query(connection, dialect.translate(text, connection), values)
+                return _query(connection, dialect.translate(text, Session(connection)), values)
     except psycopg.errors.QueryCanceled as error:
         raise SqlCancelled from error
     except psycopg.Error as error:
-        # The detail and context that PostgreSQL adds may hold row contents.
-        raise SqlFailed(error.diag.message_primary or str(error)) from error
+        raise _failed(error) from error
     except ClientError as error:
         raise SqlFailed(storage_error(error)) from error
 
 
-def _query(connection: psycopg.Connection[Any], sql: str, values: list[str]) -> StatementResult:
+def _failed(error: psycopg.Error) -> SqlFailed:
+    # The detail and context that PostgreSQL adds may hold row contents.
+    message = names.restored(error.diag.message_primary or str(error))
+    if isinstance(error, _NOT_UNDERSTOOD) and not message.startswith("procedure "):
+        message += " (so says PostgreSQL, on which the local Redshift runs; Redshift itself may know it)"
+    return SqlFailed(message)
+
+
+def _query(connection: psycopg.Connection[Any], understood: Understood, values: list[str]) -> StatementResult:
     with psycopg.RawCursor(connection) as cursor:
         for type_name in _TYPES.keys() - _PYTHON_TYPES:
-            cursor.adapters.register_loader(type_name, _SuperLoader if type_name == "jsonb" else TextLoader)
-        cursor.execute(sql.encode(), values or None)
+            cursor.adapters.register_loader(type_name, _LOADERS.get(type_name, TextLoader))
+        cursor.execute(understood.text.encode(), values or None)
         if cursor.description is None:
             return StatementResult(columns=[], records=[], rows=cursor.rowcount)
-        records = cursor.fetchall()
-        return StatementResult(columns=_columns(cursor), records=records, rows=len(records))
+        records, columns = cursor.fetchall(), _columns(cursor)
+        if len(understood.types) == len(columns):
+            for index, computed in enumerate(understood.types):
+                if columns[index].type_name == "numeric" and cursor.description[index].precision is None and computed:
+                    columns[index], records = _as_computed(columns[index], computed, index, records)
+        _check_texts(columns, records)
+        return StatementResult(columns=columns, records=records, rows=len(records))
+
+
+def _as_computed(
+    column: Column, computed: Type, index: int, records: list[tuple[Any, ...]]
+) -> tuple[Column, list[tuple[Any, ...]]]:
+    """A column of decimals that PostgreSQL computed, with the type and scale that Redshift computes."""
+    type_name, precision, scale = _TYPES.get(computed.name, (computed.name, 0, 0))
+    if computed.precision is not None:
+        precision, scale = computed.precision, computed.scale
+    convert: Callable[[str], Any]
+    match computed.name:
+        case "numeric" if computed.precision is not None:
+            with decimal.localcontext(prec=_MOST_DIGITS):
+                step = Decimal(1).scaleb(-scale)
+            convert = functools.partial(_with_scale, step=step)
+        case "float4" | "float8":
+            convert = float
+        case _:
+            return column, records
+    changed = [
+        (*record[:index], None if record[index] is None else convert(record[index]), *record[index + 1 :])
+        for record in records
+    ]
+    return replace(column, type_name=type_name, precision=precision, scale=scale), changed
+
+
+def _with_scale(text: str, step: Decimal) -> str:
+    with decimal.localcontext(prec=_MOST_DIGITS, rounding=decimal.ROUND_HALF_UP):
+        value = Decimal(text)
+        return format(value.quantize(step) if value.is_finite() else value, "f")
+
+
+def _check_texts(columns: list[Column], records: list[tuple[Any, ...]]) -> None:
+    texts = [index for index, column in enumerate(columns) if column.type_name == "varchar"]
+    for record in records:
+        for index in texts:
+            if len((record[index] or "").encode()) > _MAX_VARCHAR_BYTES:
+                raise SqlFailed(f"value too long for type character varying({_MAX_VARCHAR_BYTES})")
 
 
 def _bind(statement: str, parameters: Mapping[str, str]) -> tuple[str, list[str]]:
@@ -161,7 +238,7 @@ def _columns(cursor: psycopg.Cursor[Any]) -> list[Column]:
             precision, scale = described.precision, described.scale or 0
         elif type_name in {"varchar", "bpchar"} and described.display_size is not None:
             precision = described.display_size
-        columns.append(Column(described.name, type_name, index not in not_null, 0, precision, scale))
+        columns.append(Column(names.restored(described.name), type_name, index not in not_null, 0, precision, scale))
     return columns
 
 

@@ -11,6 +11,7 @@ from psycopg import sql
 from local.redshift import execution
 from local.redshift.api import results
 from local.redshift.api.errors import DatabaseConnectionError, ValidationError
+from local.redshift.sql import names
 from local.redshift.sql.engine import DatabaseNotFound, UserNotFound
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Catalog:
     def schemas(self, pattern: str) -> list[str]:
         """The names of the schemas that a LIKE pattern matches."""
         with closing(self._connect()) as connection:
-            return [name for (name,) in connection.execute(_SCHEMAS, {"schema": pattern})]
+            return [names.restored(name) for (name,) in connection.execute(_SCHEMAS, {"schema": pattern})]
 
     def tables(self, schema_pattern: str, table_pattern: str) -> list[dict[str, str]]:
         """The tables and views that two LIKE patterns match, as the API's TableMember."""
@@ -69,7 +70,7 @@ class Catalog:
         columns = []
         with closing(self._connect()) as connection:
             for found in self._tables(connection, _literally(schema) if schema else "%", _literally(table)):
-                name = sql.Identifier(found["schema"], found["name"])
+                name = sql.Identifier(names.shortened(found["schema"]), names.shortened(found["name"]))
                 query = sql.SQL("SELECT * FROM {} LIMIT 0").format(name).as_string(connection)
                 try:
                     described = execution.run(connection, query, {}, self._storage)
@@ -84,7 +85,10 @@ class Catalog:
         self, connection: psycopg.Connection[Any], schema_pattern: str, table_pattern: str
     ) -> Iterator[dict[str, str]]:
         found = connection.execute(_TABLES, {"schema": schema_pattern, "table": table_pattern}).fetchall()
-        return ({"type": kind, "schema": schema, "name": name} for kind, schema, name in found)
+        return (
+            {"type": kind, "schema": names.restored(schema), "name": names.restored(name)}
+            for kind, schema, name in found
+        )
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
@@ -94,4 +98,4 @@ class Catalog:
 
 
 def _literally(name: str) -> str:
-    return name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return names.shortened(name).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

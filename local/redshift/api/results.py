@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 # The size of a page is not documented; clients must follow NextToken whatever it is.
 PAGE_BYTES = 1_000_000
 
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _SIGNED = {"int2", "int4", "int8", "float4", "float8", "numeric"}
 _CASE_SENSITIVE = {"varchar", "bpchar", "text", "name", "super"}
 
@@ -26,7 +28,8 @@ def field(value: bool | int | float | str | None) -> dict[str, Any]:
         case int():
             return {"longValue": value}
         case float():
-            return {"doubleValue": value}
+            # JSON has no such numbers; the protocol writes them as text (Smithy, "AWS JSON 1.1 protocol").
+            return {"doubleValue": value if math.isfinite(value) else _NOT_FINITE[str(value)]}
         case _:
             return {"stringValue": value}
 

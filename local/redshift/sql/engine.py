@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 DATABASE: Final = "dev"
 SUPERUSER: Final = "awsuser"
 
-_COMPATIBILITY_SQL: Final = Path(__file__).with_name("compatibility.sql")
+# In this order: what comes later uses what comes before.
+_COMPATIBILITY: Final = ("types", "strings", "times", "numbers", "hashes", "json")
 
 # Redshift is PostgreSQL 8.0 at heart: a backslash in an ordinary literal escapes. Its functions stand in schema
 # `redshift`, before PostgreSQL's own. Durability is worth nothing here: the data lives as long as the process.
@@ -126,7 +127,8 @@ class Engine:
                 "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"
             )
         with self._open(DATABASE, SUPERUSER) as connection:
-            connection.execute(_COMPATIBILITY_SQL.read_bytes())
+            for part in _COMPATIBILITY:
+                connection.execute((Path(__file__).parent / "compatibility" / f"{part}.sql").read_bytes())
 
 
 def _stop_when_this_process_dies(server_pid: int | None) -> subprocess.Popen[bytes]:

@@ -123,8 +123,11 @@ def statements(sql: str) -> list[str]:
 
 
 def folded(name: Token) -> str:
-    """The identifier that a word or quoted identifier stands for: Redshift folds both to lower case."""
-    return (name.text[1:-1].replace('""', '"') if name.kind is Kind.QUOTED_NAME else name.text).lower()
+    """The identifier that a word or quoted identifier stands for: a word folds to lower case.
+
+    Whether a quoted one does is the session's setting, which `names.folded` has followed before.
+    """
+    return name.text[1:-1].replace('""', '"') if name.kind is Kind.QUOTED_NAME else name.text.lower()
 
 
 def closing(pieces: Sequence[Token], opening: int) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from local.redshift.sql import names
 from local.redshift.sql.expressions import sql
 from local.redshift.sql.failures import NotImitated
 from local.redshift.sql.lexer import Kind, Token, closing, folded, split, string_value, text_of, tokens
@@ -12,7 +13,7 @@ from local.redshift.sql.lexer import Kind, Token, closing, folded, split, string
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import psycopg
+    from local.redshift.sql.session import Session
 
 _STRINGS: Final = frozenset({Kind.STRING, Kind.DOLLAR_STRING})
 _NOT_IN_A_BODY: Final = frozenset({"COPY", "UNLOAD", "VACUUM"})
@@ -26,7 +27,9 @@ def is_create_routine(statement: Sequence[Token]) -> bool:
     return words[:2] in (["CREATE", "PROCEDURE"], ["CREATE", "FUNCTION"])
 
 
-def with_body(statement: Sequence[Token], rewrite: Callable[[Sequence[Token]], list[Token]]) -> list[Token]:
+def with_body(
+    statement: Sequence[Token], rewrite: Callable[[Sequence[Token]], list[Token]], session: Session
+) -> list[Token]:
     """CREATE PROCEDURE or FUNCTION with its body rewritten by `rewrite`, and its transactions as Redshift's.
 
     Raises `NotImitated`, `UnterminatedToken`.
@@ -36,7 +39,7 @@ def with_body(statement: Sequence[Token], rewrite: Callable[[Sequence[Token]], l
     written = list(statement)
     for index, (before, token) in enumerate(itertools.pairwise(statement), start=1):
         if before.word == "AS" and token.kind in _STRINGS:
-            body = list(tokens(string_value(token.text)))
+            body = names.folded(list(tokens(string_value(token.text))), is_case_sensitive=session.is_case_sensitive)
             text = text_of(_transactions(rewrite(body)))
             tag = next(tag for tag in (f"$body{number}$" for number in itertools.count()) if tag not in text)
             written[index] = token._replace(kind=Kind.DOLLAR_STRING, text=f"{tag}{text}\n{tag}")
@@ -96,7 +99,7 @@ def _end_of_handler(body: Sequence[Token], exception: int) -> int:
     return len(body)
 
 
-def with_outputs(call: Sequence[Token], connection: psycopg.Connection[Any]) -> list[Token]:
+def with_outputs(call: Sequence[Token], session: Session) -> list[Token]:
     """CALL with a NULL for each OUT argument, which Redshift's CALL leaves out and PostgreSQL's wants.
 
     Raises `NotImitated` if the arguments fit several procedures whose OUT arguments stand in different places.
@@ -106,14 +109,8 @@ def with_outputs(call: Sequence[Token], connection: psycopg.Connection[Any]) -> 
     given = split(call[opening + 1 : closing(call, opening)])
     if not name:
         return list(call)
-    candidates = connection.execute(
-        "SELECT DISTINCT coalesce(proargmodes::text[], array_fill('i'::text, ARRAY[pronargs::integer])) "
-        "FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = pronamespace "
-        "WHERE prokind = 'p' AND proname = %s AND CASE WHEN %s = '' THEN pg_catalog.pg_function_is_visible(p.oid) "
-        "ELSE nspname = %s END",
-        [name[-1], *(2 * ["".join(name[-2:-1])])],
-    ).fetchall()
-    fitting = [modes for (modes,) in candidates if sum(mode != "o" for mode in modes) == len(given)]
+    candidates = session.modes([names.shortened(part) for part in name])
+    fitting = [modes for modes in candidates if sum(mode != "o" for mode in modes) == len(given)]
     if len(fitting) > 1 and any("o" in modes for modes in fitting):
         raise NotImitated(f"CALL of {name[-1]}, whose variants differ in their OUT arguments,")
     if len(fitting) != 1:

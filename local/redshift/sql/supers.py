@@ -5,27 +5,27 @@ AWS documentation: "Loading semi-structured data into Amazon Redshift".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from local.redshift.sql.expressions import sql
-from local.redshift.sql.lexer import Kind, Token, closing, folded, split, text_of
+from local.redshift.sql.lexer import Kind, Token, closing, folded, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import psycopg
+    from local.redshift.sql.session import Session
 
 _UNTYPED: Final = frozenset({Kind.STRING, Kind.DOLLAR_STRING})
 
 
-def with_strings(insert: Sequence[Token], connection: psycopg.Connection[Any]) -> list[Token]:
+def with_strings(insert: Sequence[Token], session: Session) -> list[Token]:
     """`INSERT INTO table [(columns)] VALUES …` with the untyped values of SUPER columns made strings."""
     values = next((index for index, token in enumerate(insert) if token.word == "VALUES"), None)
     opening = next((index for index, token in enumerate(insert) if token.text == "("), len(insert))
     if values is None or insert[2:3] == []:
         return list(insert)
-    table = text_of(insert[2 : min(opening, values)]).strip().lower()
-    columns = _columns(connection, table)
+    table = [folded(token) for token in insert[2 : min(opening, values)] if token.text != "."]
+    columns = [(column, kind.is_super) for column, kind in session.columns(table).items()]
     if opening < values:
         named = [folded(part[0]) for part in split(insert[opening + 1 : closing(insert, opening)]) if part]
         columns = [(column, dict(columns).get(column, False)) for column in named]
@@ -46,13 +46,3 @@ def with_strings(insert: Sequence[Token], connection: psycopg.Connection[Any]) -
 def _string(field: list[Token]) -> list[Token]:
     is_untyped = len(field) == 1 and (field[0].kind in _UNTYPED or field[0].text.startswith("$"))
     return [*sql(" to_jsonb(CAST("), *field, *sql(" AS text))")] if is_untyped else field
-
-
-def _columns(connection: psycopg.Connection[Any], table: str) -> list[tuple[str, bool]]:
-    """The table's columns in order, and whether each is SUPER; none if there is no such table."""
-    return connection.execute(
-        "SELECT attname, typname IN ('super', 'jsonb') FROM pg_catalog.pg_attribute "
-        "JOIN pg_catalog.pg_type t ON t.oid = atttypid "
-        "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-        [table],
-    ).fetchall()

@@ -46,6 +46,8 @@ def _create_table(statement: Sequence[Token]) -> list[Token]:
     """`CREATE … TABLE … [(definitions)] [layout] [AS query]`."""
     written: list[Token] = []
     index = 0
+    if any(token.text.startswith('"#') for token in statement[2:6]):
+        written, index = [statement[0], *sql(" TEMP")], 1  # a name that begins with # makes the table temporary
     while index < len(statement) and statement[index].word != "AS":
         token = statement[index]
         if token.text == "(":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from local.redshift.sql import names
 from local.redshift.sql.failures import NotImitated, SqlFailed
 from local.redshift.sql.lexer import Kind, Token, closing, folded, string_value, tokens
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 class Clauses:
     """A statement's tokens and how far they are read. What isn't as expected raises `SqlFailed`."""
 
-    def __init__(self, statement: str) -> None:
-        self._tokens = list(tokens(statement))
+    def __init__(self, statement: str, *, is_case_sensitive: bool) -> None:
+        self._tokens = names.folded(list(tokens(statement)), is_case_sensitive=is_case_sensitive)
         self._next = 0
 
     def __bool__(self) -> bool:
@@ -102,10 +103,5 @@ class Clauses:
 def name(token: Token) -> str:
     """The identifier that a token stands for. Raises `SqlFailed` if it is none."""
     if token.kind in {Kind.QUOTED_NAME, Kind.WORD}:
-        return folded(token)
+        return names.restored(folded(token))
     raise SqlFailed(f'syntax error at or near "{token.text}": a name is expected')
-
-
-def quoted(identifier: str) -> str:
-    """The identifier in quotes, for PostgreSQL."""
-    return '"' + identifier.replace('"', '""') + '"'

@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 
 from local.redshift.sql.failures import NotImitated, SqlFailed
 from local.redshift.sql.lexer import split
-from local.redshift.transfer.clauses import Clauses, name, quoted
+from local.redshift.sql.names import quoted
+from local.redshift.sql.session import Session
+from local.redshift.transfer.clauses import Clauses, name
 from local.redshift.transfer.storage import keys_under, split_url
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS: Final = 16_384
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
+_SUPER_TYPES: Final = frozenset({"super", "jsonb"})
 _TEXT_TYPES: Final = frozenset({"varchar", "bpchar"})
 # The modifier of VARCHAR(n) and CHAR(n) is n + 4.
 _MODIFIER_OFFSET: Final = 4
@@ -48,6 +51,7 @@ class Copy:
     file_format: str = ""
     ignore_header: int = 0
     manifest: bool = False
+    serialize_to_json: bool = False
     region: str | None = None
 
 
@@ -56,6 +60,7 @@ class _Target:
     """A column that rows go into. `max_bytes` is 0 if it has no limit."""
 
     name: str
+    is_super: bool
     is_text: bool
     is_char: bool
     max_bytes: int
@@ -66,11 +71,14 @@ def run(connection: psycopg.Connection[Any], statement: str, storage: Storage) -
 
     Raises `SqlFailed`, `psycopg.Error`, `ClientError`.
     """
-    copy = read(statement)
+    session = Session(connection)
+    copy = read(statement, is_case_sensitive=session.is_case_sensitive)
     s3 = storage.as_role(copy.role, copy.region)
     table = ".".join(quoted(part) for part in copy.table)
     targets = _targets(connection, copy)
     sources = _from_manifest(s3, copy) if copy.manifest else _under_prefix(s3, copy)
+    if copy.file_format == "PARQUET" and not copy.serialize_to_json and any(target.is_super for target in targets):
+        raise SqlFailed("COPY from PARQUET into a SUPER column needs SERIALIZETOJSON")
     names = ", ".join(quoted(target.name) for target in targets)
     rows = 0
     command = f"COPY {table} ({names}) FROM STDIN (FORMAT csv)"
@@ -85,9 +93,9 @@ def run(connection: psycopg.Connection[Any], statement: str, storage: Storage) -
     return rows
 
 
-def read(statement: str) -> Copy:
+def read(statement: str, *, is_case_sensitive: bool = False) -> Copy:
     """The clauses of a COPY statement. Raises `SqlFailed`; `NotImitated` for clauses that this engine hasn't."""
-    clauses = Clauses(statement)
+    clauses = Clauses(statement, is_case_sensitive=is_case_sensitive)
     clauses.expect("COPY")
     table = [name(clauses.token())]
     while clauses.text == ".":
@@ -103,6 +111,8 @@ def read(statement: str) -> Copy:
         raise NotImitated("COPY without FORMAT")
     if copy.ignore_header and copy.file_format == "PARQUET":
         raise SqlFailed("IGNOREHEADER is not supported for COPY from PARQUET")
+    if copy.serialize_to_json and copy.file_format != "PARQUET":
+        raise SqlFailed("SERIALIZETOJSON is for columnar formats only")
     return copy
 
 
@@ -122,6 +132,8 @@ def _read_option(clauses: Clauses, copy: Copy) -> None:
             copy.manifest = True
         case "REGION":
             copy.region = clauses.string()
+        case "SERIALIZETOJSON":
+            copy.serialize_to_json = True
         case _:
             raise NotImitated(f"{token.word or token.text} in COPY")
 
@@ -138,7 +150,9 @@ def _targets(connection: psycopg.Connection[Any], copy: Copy) -> list[_Target]:
     if not found:
         raise SqlFailed(f'relation "{".".join(copy.table)}" does not exist')
     by_name = {
-        column: _Target(column, kind in _TEXT_TYPES, kind == "bpchar", max(0, modifier - _MODIFIER_OFFSET))
+        column: _Target(
+            column, kind in _SUPER_TYPES, kind in _TEXT_TYPES, kind == "bpchar", max(0, modifier - _MODIFIER_OFFSET)
+        )
         for column, kind, modifier, _ in found
     }
     chosen = copy.columns or [column for column, _, _, is_identity in found if not is_identity]

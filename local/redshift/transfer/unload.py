@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.redshift.sql import dialect
 from local.redshift.sql.failures import SqlFailed
+from local.redshift.sql.session import Session
 from local.redshift.transfer.storage import keys_under
 from local.redshift.transfer.unload_files import UnloadedFiles
 from local.redshift.transfer.unload_rows import UnloadRows
@@ -26,9 +27,10 @@ def run(connection: psycopg.Connection[Any], statement: str, storage: Storage) -
     A failure leaves the files that were written by then, and no manifest: S3 has no rollback.
     Raises `SqlFailed`, `psycopg.Error`, `ClientError`.
     """
-    unload = read(statement)
+    session = Session(connection)
+    unload = read(statement, is_case_sensitive=session.is_case_sensitive)
     s3 = storage.as_role(unload.role, unload.region)
-    rows = UnloadRows(connection, dialect.translate(unload.query, connection), unload)
+    rows = UnloadRows(connection, dialect.translate(unload.query, session), unload)
     existing = keys_under(s3, unload.bucket, unload.prefix)
     if unload.clean_path and not unload.partition_by:
         for key in existing:

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from local.redshift.sql import names
+from local.redshift.sql.decimals import MAX_PRECISION
 from local.redshift.sql.failures import SqlFailed
 from local.redshift.sql.lexer import string_literal
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from local.redshift.sql.queries import Understood
+    from local.redshift.sql.session import Type
     from local.redshift.transfer.unload_statement import Unload
 
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
@@ -49,7 +53,7 @@ _TYPES: Final[dict[str, tuple[str, pa.DataType | None]]] = {
 }
 _NOT_A_PARTITION: Final = frozenset({"float8", "timestamptz", "jsonb", "time", "timetz", "bytea"})
 _NUMBERS: Final = frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"})
-_MAX_PRECISION: Final = 38
+_VARIABLE_TEXT: Final = frozenset({"varchar", "text"})
 _MAX_VARCHAR: Final = 65535
 _HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 _HIVE_ESCAPED: Final = re.compile(r"[\x00-\x1f\x7f\"#%'*/:=?\\{\[\]^]")
@@ -57,9 +61,13 @@ _HIVE_ESCAPED: Final = re.compile(r"[\x00-\x1f\x7f\"#%'*/:=?\\{\[\]^]")
 
 @dataclass(frozen=True)
 class UnloadColumn:
-    """A column of the query: `expression` reads it, `source_type` is PostgreSQL's, `schema_type` the manifest's."""
+    """A column of the query: `expression` reads it, `source_type` is PostgreSQL's, `schema_type` the manifest's.
+
+    `alias` is its name among the query's columns, which may have none or share one.
+    """
 
     name: str
+    alias: str
     expression: str
     source_type: str
     schema_type: dict[str, str | int]
@@ -73,9 +81,9 @@ class UnloadRows:
     end. `columns` are the columns that are written.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], query: str, unload: Unload) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], query: Understood, unload: Unload) -> None:
         self._connection = connection
-        self._query = query
+        self._query = query.text
         self._unload = unload
         self._described = _describe(connection, query)
         self._partitions = [self._partition(name) for name in unload.partition_by]
@@ -98,7 +106,7 @@ class UnloadRows:
             keys = ", ".join(_text(column) for column in self._partitions)
             selected, types = [*selected, f"json_build_array({keys})::text"], [*types, pa.string()]
             order = f" ORDER BY {len(selected)}"
-        aliases = ", ".join(column.expression for column in self._described)
+        aliases = ", ".join(column.alias for column in self._described)
         source = f"SELECT {', '.join(selected)} FROM ({self._query}\n) AS unloaded({aliases}){order}"  # noqa: S608
         with (
             self._connection.cursor() as cursor,
@@ -139,24 +147,34 @@ class UnloadRows:
         return rows.rename_columns(names)
 
 
-def _describe(connection: psycopg.Connection[Any], query: str) -> list[UnloadColumn]:
-    columns = []
+def _describe(connection: psycopg.Connection[Any], query: Understood) -> list[UnloadColumn]:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM ({query}\n) AS unloaded LIMIT 0".encode())  # noqa: S608
-        for index, described in enumerate(cursor.description or []):
-            known = connection.adapters.types.get(described.type_code)
-            type_name = known.name if known else described.type_display
-            base, parquet_type = _TYPES.get(type_name, (type_name, None))
-            schema_type: dict[str, str | int] = {"base": base}
-            if type_name == "numeric":
-                if described.precision is not None:
-                    schema_type |= {"precision": described.precision, "scale": described.scale or 0}
-                    if described.precision <= _MAX_PRECISION:
-                        parquet_type = pa.decimal128(described.precision, described.scale or 0)
-            elif parquet_type == pa.string():
-                schema_type["max_length"] = described.display_size or _MAX_VARCHAR
-            columns.append(UnloadColumn(described.name, f"c{index}", type_name, schema_type, parquet_type))
-    return columns
+        cursor.execute(f"SELECT * FROM ({query.text}\n) AS unloaded LIMIT 0".encode())  # noqa: S608
+        described = cursor.description or []
+    computed = query.types if len(query.types) == len(described) else [None] * len(described)
+    return [_column(connection, f"c{index}", *pair) for index, pair in enumerate(zip(described, computed, strict=True))]
+
+
+def _column(
+    connection: psycopg.Connection[Any], alias: str, described: psycopg.Column, computed: Type | None
+) -> UnloadColumn:
+    known = connection.adapters.types.get(described.type_code)
+    source_type, expression = known.name if known else described.type_display, alias
+    precision, scale = described.precision, described.scale or 0
+    if source_type == "numeric" and precision is None and computed is not None:
+        # PostgreSQL keeps no precision in a computation, and reckons in decimals where Redshift has other numbers.
+        source_type, precision, scale = computed.name, computed.precision, computed.scale
+        limits = f"({precision}, {scale})" if precision is not None else ""
+        expression = f"CAST({alias} AS {source_type}{limits})"
+    base, parquet_type = _TYPES.get(source_type, (source_type, None))
+    schema_type: dict[str, str | int] = {"base": base}
+    if source_type == "numeric" and precision is not None:
+        schema_type |= {"precision": precision, "scale": scale}
+        if precision <= MAX_PRECISION:
+            parquet_type = pa.decimal128(precision, scale)
+    elif parquet_type == pa.string():
+        schema_type["max_length"] = described.display_size or _MAX_VARCHAR
+    return UnloadColumn(names.restored(described.name), alias, expression, source_type, schema_type, parquet_type)
 
 
 def _blocks(copy: psycopg.Copy) -> Iterator[bytes]:
@@ -173,37 +191,50 @@ def _blocks(copy: psycopg.Copy) -> Iterator[bytes]:
 
 
 def _parse(block: bytes, types: list[pa.DataType]) -> pa.Table:
-    names = [str(index) for index in range(len(types))]
-    # Arrow reads no JSON type from CSV, only the text that it is stored as.
-    stored_types = [kind.storage_type if isinstance(kind, pa.JsonType) else kind for kind in types]
+    columns = [str(index) for index in range(len(types))]
+    stored_types = [_read_as(kind) for kind in types]
     try:
         rows = pyarrow.csv.read_csv(
             pa.BufferReader(block),
             # One block, so that Arrow has no reason to look for line ends between rows.
-            read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=len(block) + 1),
+            read_options=pyarrow.csv.ReadOptions(column_names=columns, block_size=len(block) + 1),
             parse_options=pyarrow.csv.ParseOptions(ignore_empty_lines=False),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict(zip(names, stored_types, strict=True)),
+                column_types=dict(zip(columns, stored_types, strict=True)),
                 # PostgreSQL's NULL is nothing at all, its empty string a pair of quotes.
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
                 true_values=["t"],
                 false_values=["f"],
-                timestamp_parsers=[pyarrow.csv.ISO8601],
                 check_utf8=False,
             ),
         )
     except pa.ArrowInvalid:
         # Arrow's own message quotes the value.
         raise SqlFailed("a value of the query is outside the range of its column's type") from None
-    return rows.cast(pa.schema(zip(names, types, strict=True)))
+    return rows.cast(pa.schema(zip(columns, types, strict=True)))
+
+
+def _read_as(kind: pa.DataType) -> pa.DataType:
+    """What Arrow reads from CSV for a type: text for JSON, and numbers for times, whose years may have any length."""
+    if isinstance(kind, pa.JsonType):
+        return kind.storage_type
+    return {pa.date32(): pa.int32(), pa.timestamp("us"): pa.int64()}.get(kind, kind)
 
 
 def _parquet(column: UnloadColumn) -> str:
-    if column.source_type == "timestamptz":
-        return f"({column.expression} AT TIME ZONE 'UTC')"
-    return f"redshift.json_serialize({column.expression})" if column.source_type == "jsonb" else column.expression
+    match column.source_type:
+        case "date":
+            return f"({column.expression} - DATE '1970-01-01')"
+        case "timestamp" | "timestamptz":
+            return f"(extract(epoch FROM {column.expression}) * 1000000)::bigint"
+        case "jsonb":
+            return f"redshift.json_serialize({column.expression})"
+        case kind if kind in _VARIABLE_TEXT:
+            return f"redshift.within_limit({column.expression})"
+        case _:
+            return column.expression
 
 
 def _parquet_type(column: UnloadColumn) -> pa.DataType:
@@ -225,6 +256,8 @@ def _text(column: UnloadColumn) -> str:
             return f"encode({column.expression}, 'hex')"
         case "jsonb":
             return f"redshift.json_serialize({column.expression})"
+        case kind if kind in _VARIABLE_TEXT:
+            return f"redshift.within_limit({column.expression})"
         case _:
             return f"{column.expression}::text"
 

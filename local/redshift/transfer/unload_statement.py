@@ -44,9 +44,9 @@ class Unload:
     region: str | None = None
 
 
-def read(statement: str) -> Unload:
+def read(statement: str, *, is_case_sensitive: bool = False) -> Unload:
     """The clauses of an UNLOAD statement. Raises `SqlFailed`; `NotImitated` for clauses that this engine hasn't."""
-    clauses = Clauses(statement)
+    clauses = Clauses(statement, is_case_sensitive=is_case_sensitive)
     clauses.expect("UNLOAD")
     clauses.expect("(")
     query = _select(clauses.string())

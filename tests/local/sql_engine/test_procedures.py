@@ -150,7 +150,7 @@ def test_an_sql_function_is_translated_too(sql: Sql) -> None:
         ("NONATOMIC", "BEGIN END", "NONATOMIC"),
         ("", "BEGIN UNLOAD ('SELECT 1') TO 's3://b/'; END", "UNLOAD in a procedure"),
         ("", "BEGIN EXCEPTION WHEN division_by_zero THEN RAISE; END", "an exception handler for anything but OTHERS"),
-        ("", "BEGIN PERFORM DATEDIFF(week, SYSDATE, SYSDATE); END", "DATEDIFF of weeks"),
+        ("", "BEGIN PERFORM DATEDIFF(fortnight, SYSDATE, SYSDATE); END", "the date part fortnight"),
     ],
 )
 def test_what_is_not_imitated_in_a_procedure_is_refused_by_name(sql: Sql, options: str, body: str, named: str) -> None:
