@@ -128,6 +128,28 @@ def handlers_missing(stack: Stack) -> Iterator[str]:
             yield f"{name}: {function['Handler']} is not in {function['CodeUri']}"
 
 
+def layers_missing(stack: Stack) -> Iterator[str]:
+    """A function has the layers whose packages its code imports, and no others."""
+    layers = {
+        name: _packages(stack.folder / layer["ContentUri"], name)
+        for name, layer in stack.resources("AWS::Serverless::LayerVersion").items()
+    }
+    for name, function in stack.resources(FUNCTION).items():
+        files = _imported(stack.folder / function["CodeUri"], function["Handler"])
+        modules = {module.partition(".")[0] for file in files for module in _modules(file)}
+        needed = {layer for layer, packages in layers.items() if packages & modules}
+        given = {target_id(layer) for layer in function.get("Layers", [])}
+        yield from (f"{name} has no {layer}" for layer in sorted(needed - given))
+        yield from (f"{name} does not need {layer}" for layer in sorted(map(str, given - needed)))
+
+
+def _packages(folder: Path, layer: str) -> set[str]:
+    """The packages that a layer's requirements name, as they are imported; its folder is its name in snake case."""
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", layer.removesuffix("Layer").removesuffix("Python")).lower()
+    requirements = (folder / snake / "requirements.txt").read_text()
+    return {name.replace("-", "_") for name in re.findall(r"^[\w-]+", requirements, re.MULTILINE)}
+
+
 def _defined(file: Path) -> set[str]:
     return {node.name for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)}
 
@@ -165,12 +187,23 @@ def _imported(code: Path, handler: str) -> set[Path]:
         file = code / (modules.pop().replace(".", "/") + ".py")
         if file.is_file() and file not in files:
             files.add(file)
-            for node in ast.walk(ast.parse(file.read_text())):
-                if isinstance(node, ast.ImportFrom) and node.module:
-                    modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-                elif isinstance(node, ast.Import):
-                    modules += [alias.name for alias in node.names]
+            modules += _modules(file)
     return files
+
+
+def _modules(file: Path) -> Iterator[str]:
+    """The modules that a file imports when it runs, and the names in them, which may be modules as well."""
+    ahead: list[ast.AST] = [ast.parse(file.read_text())]
+    while ahead:
+        node = ahead.pop()
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                continue
+            case ast.ImportFrom(module=str(module)):
+                yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+        ahead += ast.iter_child_nodes(node)
 
 
 def _variables_read(file: Path) -> set[str]:

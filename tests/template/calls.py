@@ -1,0 +1,212 @@
+"""What the roles of the stack are for: every call that a function's code, a state machine or a schedule makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.template.evaluation import ACCOUNT, REGION, Evaluation, deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# A permission that names no resource, because the service has no resource level for it.
+ANY = "*"
+
+BUCKET = "arn:aws:s3:::existing"
+BUCKET_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/bucket"
+TABLE_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/table"
+TOPIC_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/topic"
+SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:redshift-AbCdEf"
+WORKGROUP_ID = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"
+ELSEWHERE = "eu-west-1"
+
+STATEMENTS = "RedshiftStatementRole"
+LIST = "RedshiftUnloadS3ListFunctionRole"
+LOAD = "LoadDynamoFunctionRole"
+VERIFY = "VerifyLoadFunctionRole"
+PROCEDURES_MACHINE = "RedshiftDataApiSPProcesStateMachineRole"
+LOADS_MACHINE = "RedshiftToDynamoProcesStateMachineRole"
+SCHEDULE = "ScheduleRole"
+
+_LOG_DELIVERY = (
+    "CreateLogDelivery GetLogDelivery UpdateLogDelivery DeleteLogDelivery ListLogDeliveries PutResourcePolicy "
+    "DescribeResourcePolicies DescribeLogGroups"
+)
+_TRACES = "PutTraceSegments PutTelemetryRecords GetSamplingRules GetSamplingTargets"
+
+
+@dataclass(frozen=True)
+class Call:
+    """An action on a resource, with the keys of the request that conditions look at."""
+
+    action: str
+    resource: str
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def elsewhere(self) -> Call:
+        """The same call on a resource that it is not for: of another name, or under another prefix of the bucket."""
+        for prefix in ("/unload/", "/loads/", "/rejects/"):
+            if prefix in self.resource:
+                return Call(self.action, self.resource.replace(prefix, "/other/"), self.keys)
+        return Call(self.action, f"{self.resource}-other", self.keys)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stack for some parameters, and the calls of each of its roles."""
+
+    name: str
+    stack: Evaluation
+    calls: Mapping[str, list[Call]]
+
+
+def _calls(service: str, actions: str, resource: str, **keys: str) -> list[Call]:
+    context = {key.replace("_", ":", 1): value for key, value in keys.items()}
+    return [Call(f"{service}:{action}", resource, context) for action in actions.split()]
+
+
+def _through(service: str, region: str = REGION) -> dict[str, str]:
+    return {"kms_ViaService": f"{service}.{region}.amazonaws.com"}
+
+
+def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
+    """The calls that do not depend on how the functions log in to Redshift, nor on keys, tracing and schedules."""
+    tokens, ledger, target = (
+        f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+        for name in ("redshift-statement-tokens", "redshift-load-ledger", "amazon_reviews")
+    )
+    topic = stack.arn("NotificationTopic")
+    machine = stack.arn("RedshiftToDynamoProcesStateMachine")
+    child = machine.replace(":stateMachine:", ":execution:")
+    logs = _calls("logs", _LOG_DELIVERY, ANY)
+    return {
+        STATEMENTS: [
+            *_calls("redshift-data", "DescribeStatement GetStatementResult", ANY),
+            *_calls("dynamodb", "GetItem UpdateItem", tokens),
+            *_calls("states", "SendTaskSuccess SendTaskFailure", ANY),
+            # Lambda sends what the callback could not handle to the queue in the name of the function's role.
+            *_calls("sqs", "SendMessage", stack.arn("UnhandledEventsQueue")),
+            *_calls("s3", "GetEncryptionConfiguration", BUCKET),
+            *_calls("dynamodb", "DescribeTable", target),
+        ],
+        LIST: [
+            *_calls("dynamodb", "DescribeTable", target),
+            *_calls("s3", "ListBucket", BUCKET),
+            *_calls("s3", "GetObject", f"{BUCKET}/unload/x/0000.parquet"),
+            *_calls("s3", "PutObject", f"{BUCKET}/loads/x/pieces.json"),
+        ],
+        LOAD: [
+            *_calls("s3", "ListBucket", BUCKET),
+            *_calls("s3", "GetObject", f"{BUCKET}/unload/x/0000.parquet"),
+            *_calls("s3", "PutObject", f"{BUCKET}/rejects/x/00000.jsonl"),
+            *_calls("dynamodb", "BatchWriteItem", target),
+            *_calls("dynamodb", "UpdateItem", ledger),
+        ],
+        VERIFY: _calls("dynamodb", "Query UpdateItem", ledger),
+        PROCEDURES_MACHINE: [
+            *_calls("lambda", "InvokeFunction", stack.arn("RedshiftRunSpsFunction")),
+            *_calls("sns", "Publish", topic),
+            *logs,
+        ],
+        # Step Functions guide, "IAM policies for using Distributed Map states".
+        LOADS_MACHINE: [
+            *(
+                call
+                for name in ("RedshiftUnload", "RedshiftUnloadS3List", "LoadDynamo", "VerifyLoad")
+                for call in _calls("lambda", "InvokeFunction", stack.arn(f"{name}Function"))
+            ),
+            *_calls("states", "StartExecution", machine),
+            *_calls("states", "DescribeExecution StopExecution", f"{child}:x"),
+            *_calls("states", "DescribeExecution StopExecution RedriveExecution", f"{child}/LoadPieces:x"),
+            *_calls("s3", "GetObject", f"{BUCKET}/loads/x/pieces.json"),
+            *_calls(
+                "s3", "PutObject GetObject ListMultipartUploadParts AbortMultipartUpload", f"{BUCKET}/loads/x/results/y"
+            ),
+            *_calls("sns", "Publish", topic),
+            *logs,
+        ],
+    }
+
+
+def cases() -> Iterator[Case]:
+    """Stacks that together use every permission of the template: each login, with all other options and with none."""
+    cluster = f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:analytics"
+    yield _case("a cluster's secret", [
+        *_calls("redshift-data", "ExecuteStatement", cluster),
+        *_calls("secretsmanager", "GetSecretValue", SECRET),
+        *_calls("kms", "Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/secret", **_through("secretsmanager")),
+    ], DbSecretArn=SECRET)  # fmt: skip
+    name = f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbname:analytics/dev"
+    user = f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbuser:analytics/loader"
+    yield _case("a cluster's user", [
+        *_calls("redshift-data", "ExecuteStatement", cluster),
+        *_calls("redshift", "GetClusterCredentials", name),
+        *_calls("redshift", "GetClusterCredentials", user),
+    ], DbUser="loader")  # fmt: skip
+    yield _case("IAM on a cluster", [
+        *_calls("redshift-data", "ExecuteStatement", cluster),
+        *_calls("redshift", "GetClusterCredentialsWithIAM", name),
+    ])  # fmt: skip
+    elsewhere = cluster.replace(REGION, ELSEWHERE), name.replace(REGION, ELSEWHERE), user.replace(REGION, ELSEWHERE)
+    yield _case("a cluster elsewhere", [
+        *_calls("redshift-data", "ExecuteStatement", elsewhere[0]),
+        *_calls("redshift", "GetClusterCredentialsWithIAM", elsewhere[1]),
+    ], REGION=ELSEWHERE)  # fmt: skip
+    yield _case("a user elsewhere", [
+        *_calls("redshift-data", "ExecuteStatement", elsewhere[0]),
+        *_calls("redshift", "GetClusterCredentials", elsewhere[1]),
+        *_calls("redshift", "GetClusterCredentials", elsewhere[2]),
+    ], REGION=ELSEWHERE, DbUser="loader")  # fmt: skip
+    for region, given in ((REGION, {}), (ELSEWHERE, {"REGION": ELSEWHERE})):
+        workgroup = f"arn:aws:redshift-serverless:{region}:{ACCOUNT}:workgroup/{WORKGROUP_ID}"
+        execute = [
+            *_calls("redshift-data", "ExecuteStatement", workgroup),
+            *_calls("redshift-data", "ExecuteStatement", workgroup.replace("redshift-serverless", "redshift")),
+        ]
+        credentials = _calls("redshift-serverless", "GetCredentials", workgroup)
+        login = given | {"WorkgroupName": "analytics", "WorkgroupId": WORKGROUP_ID}
+        yield _case(f"IAM on Serverless in {region}", [*execute, *credentials], **login)
+    secret = _calls("secretsmanager", "GetSecretValue", SECRET)
+    decrypt = _calls("kms", "Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/secret", **_through("secretsmanager"))
+    yield _case("a secret on Serverless", [*execute, *secret, *decrypt], **login, DbSecretArn=SECRET)
+    yield _full()
+
+
+def _case(name: str, login: list[Call], **given: str) -> Case:
+    stack = deployed(DataS3Bucket="existing", **given)
+    calls = _of_every_stack(stack)
+    calls[STATEMENTS] += login
+    return Case(name, stack, calls)
+
+
+def _full() -> Case:
+    stack = deployed(
+        DataS3Bucket="existing",
+        DataS3BucketKmsKeyArn=BUCKET_KEY,
+        CreateTargetTable="false",
+        TargetTableKmsKeyArn=TABLE_KEY,
+        NotificationKmsKeyArn=TOPIC_KEY,
+        ShouldEnableTracing="true",
+        StoredProcedureSchedule="rate(1 hour)",
+        LoadSchedule="rate(1 day)",
+        DbUser="loader",
+    )
+    case = _case("every option", [
+        *_calls("redshift-data", "ExecuteStatement", f"arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:analytics"),
+        *_calls("redshift", "GetClusterCredentials", f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbname:analytics/dev"),
+        *_calls("redshift", "GetClusterCredentials", f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbuser:analytics/loader"),
+    ], DbUser="loader")  # fmt: skip
+    calls = {role: list(made) for role, made in case.calls.items()}
+    # S3 encrypts and decrypts with the bucket's key in the name of whoever writes and reads.
+    calls[LIST] += _calls("kms", "Decrypt GenerateDataKey", BUCKET_KEY)
+    calls[LOAD] += _calls("kms", "Decrypt GenerateDataKey", BUCKET_KEY)
+    calls[LOADS_MACHINE] += _calls("kms", "Decrypt Encrypt GenerateDataKey", BUCKET_KEY)
+    calls[LOAD] += _calls("kms", "Decrypt", TABLE_KEY, **_through("dynamodb"))
+    for machine in (PROCEDURES_MACHINE, LOADS_MACHINE):
+        calls[machine] += _calls("kms", "Decrypt GenerateDataKey", TOPIC_KEY) + _calls("xray", _TRACES, ANY)
+    calls[SCHEDULE] = [
+        *_calls("states", "StartExecution", stack.arn("RedshiftDataApiSPProcesStateMachine")),
+        *_calls("states", "StartExecution", stack.arn("RedshiftToDynamoProcesStateMachine")),
+    ]
+    return Case(case.name, stack, calls)

@@ -1,0 +1,433 @@
+"""What the stack is for some parameters: the properties whose loss a user would feel, and what the code relies on."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from moto.events.models import EventPattern
+
+from statements.names import StatementKind
+from tests.template.evaluation import Evaluation, deployed
+from tests.template.stack import ROOT, Stack, leaves
+
+CODE = {file: file.read_text() for file in (ROOT / "functions").rglob("*.py")}
+
+# Of each parameter that may be empty: a value, and what goes with it.
+OPTIONAL: dict[str, dict[str, str]] = {
+    "SupportNotificationEmail": {"SupportNotificationEmail": "support@example.com"},
+    "NotificationKmsKeyArn": {"NotificationKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"},
+    "ClusterIdentifier": {},
+    "WorkgroupName": {"WorkgroupName": "analytics"},
+    "DbSecretArn": {"DbSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:redshift-AbCdEf"},
+    "DbUser": {"DbUser": "loader"},
+    "REGION": {"REGION": "eu-west-1"},
+    "StoredProcedureSchedule": {"StoredProcedureSchedule": "rate(1 hour)"},
+    "DataS3Bucket": {"DataS3Bucket": "existing"},
+    "DataS3BucketKmsKeyArn": {
+        "DataS3Bucket": "existing",
+        "DataS3BucketKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
+    },
+    "LoadSchedule": {"LoadSchedule": "rate(1 day)"},
+    "TargetTableKmsKeyArn": {
+        "CreateTargetTable": "false",
+        "TargetTableKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
+    },
+    "TargetSortKey": {"TargetSortKey": "product_id"},
+    "DynamoDbTtl": {"DynamoDbTtl": "expires_at"},
+    "SubnetIds": {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
+    "SecGroup": {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
+}
+
+# Environment variables that are not their parameter's name in capitals.
+VARIABLES = {
+    "META_TABLE": "DynamodbMetaTable",
+    "LEDGER_TABLE": "DynamodbLedgerTable",
+    "TARGET_TABLE": "DynamodbTargetTable",
+    "TTL_ATTRIBUTE": "DynamoDbTtl",
+    "REDSHIFT_REGION": "REGION",
+    "DATA_BUCKET": "DataS3Bucket",
+    "REQUESTS_IN_FLIGHT": "LoaderRequestsInFlight",
+}
+
+# The longest value of each parameter that a function is told and that has no MaxLength; AllowedProcedures has no limit
+# of its own.
+LONGEST = {
+    "StackPrefix": "p" * 30,
+    "ClusterIdentifier": "c" * 63,
+    "RedshiftDbName": "d" * 127,
+    "DbSecretArn": f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{'s' * 204}",
+    "REGION": "ap-southeast-1",
+    "AllowedProcedures": "p" * 1000,
+    "UnloadRole": f"arn:aws-us-gov:iam::123456789012:role/{'r' * 64}",
+    "DataS3Bucket": "b" * 63,
+    "DynamodbMetaTable": "m" * 255,
+    "DynamodbLedgerTable": "l" * 255,
+    "DynamodbTargetTable": "t" * 255,
+    "TargetPartitionKey": "k" * 255,
+    "TargetSortKey": "s" * 255,
+    "DynamoDbTtl": "x" * 255,
+}
+# For all environment variables of a function in aggregate ("Lambda quotas").
+MOST_VARIABLE_BYTES = 4096
+
+# A redriven execution reads what it had listed ("Redriving executions": within 14 days).
+REDRIVE_DAYS = 14
+
+
+def functions(stack: Evaluation) -> dict[str, dict[str, Any]]:
+    return stack.properties("AWS::Lambda::Function")
+
+
+def variables(function: dict[str, Any]) -> dict[str, str]:
+    given: dict[str, str] = function["Environment"]["Variables"]
+    return given
+
+
+def test_the_parameters_that_may_be_empty_are_those_tried_here() -> None:
+    parameters = Stack.load().section("Parameters")
+    assert OPTIONAL.keys() == {name for name, parameter in parameters.items() if parameter.get("Default") == ""}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONAL.keys() - {"WorkgroupName"}))
+def test_a_parameter_makes_a_difference_if_it_is_given_and_only_then(name: str) -> None:
+    with_it = deployed(**OPTIONAL[name])
+    without = deployed(WorkgroupName="analytics") if name == "ClusterIdentifier" else deployed()
+    assert name in with_it.parameters_of_resources()
+    assert name not in without.parameters_of_resources()
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONAL))
+def test_no_resource_refers_to_one_that_is_not_made(name: str) -> None:
+    stack = deployed(**OPTIONAL[name])
+    assert stack.resources()
+    assert stack.outputs()
+
+
+def test_each_variable_tells_a_function_the_parameter_of_its_name() -> None:
+    marks = {
+        name: f"<{name}>"
+        for name, parameter in Stack.load().section("Parameters").items()
+        if name not in OPTIONAL and not {"AllowedValues", "MinValue"} & parameter.keys()
+    }
+    numbers = {
+        name: str(int(parameter["MinValue"]) + number)
+        for number, (name, parameter) in enumerate(Stack.load().section("Parameters").items())
+        if "MinValue" in parameter
+    }
+    given = marks | numbers | {"TargetSortKeyType": "N", "ClusterIdentifier": "<ClusterIdentifier>"}
+    for optional in ("DbSecretArn", "REGION", "DataS3Bucket", "TargetSortKey", "DynamoDbTtl"):
+        given[optional] = f"<{optional}>"
+    parameters = {_capitals(name): value for name, value in given.items()}
+    parameters |= {variable: given[name] for variable, name in VARIABLES.items()}
+    parameters |= {"WORKGROUP_NAME": "", "DB_USER": "", "TARGET_PARTITION_KEY_TYPE": "S"}
+    for name, function in functions(deployed(**given)).items():
+        told = {variable: value for variable, value in variables(function).items() if "POWERTOOLS" not in variable}
+        told.pop("HAND_OVER_SECONDS", None)
+        assert told == {variable: parameters[variable] for variable in told}, name
+
+
+def _capitals(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
+
+
+def test_a_functions_variables_fit_whatever_the_parameters() -> None:
+    parameters = Stack.load().section("Parameters")
+    most = {name: p["MaxValue"] for name, p in parameters.items() if "MaxValue" in p}
+    longest = LONGEST | {name: str(value) for name, value in most.items()}
+    longest["UnloadQuery"] = "q" * parameters["UnloadQuery"]["MaxLength"]
+    for name, function in functions(deployed(**longest)).items():
+        size = sum(len(variable) + len(str(value)) for variable, value in variables(function).items())
+        assert size <= MOST_VARIABLE_BYTES, name
+
+
+def test_a_loader_hands_over_well_before_its_time_is_up() -> None:
+    parameter = Stack.load().section("Parameters")["LoaderTimeoutSeconds"]
+    for seconds in (parameter["MinValue"], parameter["MaxValue"]):
+        loader = functions(deployed(LoaderTimeoutSeconds=str(seconds)))["LoadDynamoFunction"]
+        # Two seconds between checkpoints, and the answers that are still to come.
+        assert 15 <= float(variables(loader)["HAND_OVER_SECONDS"]) <= int(loader["Timeout"]) / 2
+
+
+@pytest.mark.parametrize("traced", ["true", "false"])
+def test_functions_and_machines_are_traced_if_asked(traced: str) -> None:
+    stack = deployed(ShouldEnableTracing=traced)
+    for function in functions(stack).values():
+        assert function["TracingConfig"]["Mode"] == {"true": "Active", "false": "PassThrough"}[traced]
+        assert variables(function)["POWERTOOLS_TRACE_DISABLED"] == {"true": "false", "false": "true"}[traced]
+    for machine in stack.properties("AWS::StepFunctions::StateMachine").values():
+        assert machine["TracingConfiguration"]["Enabled"] is (traced == "true")
+
+
+def test_all_functions_join_the_vpc_or_none() -> None:
+    network = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    assert [f["VpcConfig"] for f in functions(deployed(**OPTIONAL["SubnetIds"])).values()] == [network] * 6
+    assert not any("VpcConfig" in function for function in functions(deployed()).values())
+
+
+def test_every_function_logs_and_counts_under_the_stacks_name() -> None:
+    for name, function in functions(deployed(StackPrefix="mine")).items():
+        told = variables(function)
+        assert (told["POWERTOOLS_SERVICE_NAME"], told["POWERTOOLS_METRICS_NAMESPACE"]) == ("mine", "mine"), name
+        assert function["FunctionName"].startswith("mine-")
+        assert function["LoggingConfig"]["LogGroup"] == f"/aws/lambda/{function['FunctionName']}"
+
+
+def test_logs_are_kept_as_long_as_asked() -> None:
+    groups = deployed(LogRetentionDays="7").properties("AWS::Logs::LogGroup")
+    assert {str(group["RetentionInDays"]) for group in groups.values()} == {"7"}
+
+
+def test_machines_log_their_errors_and_never_the_data() -> None:
+    stack = deployed()
+    for name, machine in stack.properties("AWS::StepFunctions::StateMachine").items():
+        logging = machine["LoggingConfiguration"]
+        assert (logging["Level"], logging["IncludeExecutionData"]) == ("ERROR", False)
+        (destination,) = logging["Destinations"]
+        group = destination["CloudWatchLogsLogGroup"]["LogGroupArn"]
+        assert group.endswith(f":/aws/vendedlogs/states/{machine['StateMachineName']}"), name
+        assert machine["StateMachineType"] == "STANDARD"
+
+
+def test_machines_are_told_of_the_functions_that_their_substitutions_name() -> None:
+    stack = deployed(StatementTimeoutSeconds="77", DataS3Bucket="existing", ConsoleDomain="console.example")
+    for machine in stack.properties("AWS::StepFunctions::StateMachine").values():
+        given = machine["DefinitionSubstitutions"]
+        functions_named = {name: arn for name, arn in given.items() if name.endswith("FunctionArn")}
+        assert functions_named == {name: stack.arn(name.removesuffix("Arn")) for name in functions_named}
+        assert given["NotificationTopicArn"] == stack.arn("NotificationTopic")
+        assert str(given["StatementTimeoutSeconds"]) == "77"
+        assert given.get("DataBucketName", "existing") == "existing"
+        assert given["Partition"] == "aws"
+        assert given["ConsoleUrl"] == (
+            "https://us-east-1.console.example/states/home?region=us-east-1#/v2/executions/details/"
+        )
+
+
+def test_hand_overs_are_as_many_as_the_machines_tests_prove_to_fit() -> None:
+    machine = deployed().properties("AWS::StepFunctions::StateMachine")["RedshiftToDynamoProcesStateMachine"]
+    assert int(machine["DefinitionSubstitutions"]["HandOversAllowed"]) == 500
+
+
+# --- Events -----------------------------------------------------------------------------------------------------------
+
+
+def completion(**changes: Any) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((ROOT / "events/redshift_data_statement_status_change.json").read_text())
+    detail = changes.pop("detail", {})
+    return event | changes | {"detail": event["detail"] | detail}
+
+
+@pytest.mark.parametrize(
+    ("event", "passes"),
+    [
+        *[(completion(detail={"statementName": f"{kind.value}|1795316404|5f1d"}), True) for kind in StatementKind],
+        *[(completion(detail={"state": state}), True) for state in ("FINISHED", "FAILED", "ABORTED")],
+        (completion(detail={"statementName": "nightly-redshift-unload-event-|1"}), False),
+        (completion(detail={"statementName": "redshift-unload"}), False),
+        (completion(detail={"statementName": None}), False),
+        (completion(source="aws.redshift"), False),
+        (completion(**{"detail-type": "Redshift Cluster Event"}), False),
+    ],
+)
+def test_the_rule_passes_the_ends_of_this_applications_statements(event: Any, passes: bool) -> None:
+    rule = deployed().properties("AWS::Events::Rule")["EventBridgeRedshiftEventRule"]
+    assert EventPattern.load(json.dumps(rule["EventPattern"])).matches_event(event) is passes
+    assert rule.get("State", "ENABLED") == "ENABLED"
+
+
+def test_completion_events_are_delivered_as_often_and_as_long_as_aws_does_and_then_kept() -> None:
+    """RetryPolicy of EventBridge's PutTargets, and PutFunctionEventInvokeConfig of Lambda, for the bounds."""
+    stack = deployed()
+    queue = stack.arn("UnhandledEventsQueue")
+    (target,) = stack.properties("AWS::Events::Rule")["EventBridgeRedshiftEventRule"]["Targets"]
+    assert target["Arn"] == stack.arn("StepFunctionCallBack")
+    assert target.get("RetryPolicy") == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
+    assert target["DeadLetterConfig"]["Arn"] == queue
+    (invocation,) = stack.properties("AWS::Lambda::EventInvokeConfig").values()
+    assert invocation["FunctionName"] == "redshift-pipelines-StepFunctionCallBack"
+    assert (invocation["MaximumRetryAttempts"], invocation["MaximumEventAgeInSeconds"]) == (2, 21600)
+    assert invocation["DestinationConfig"]["OnFailure"]["Destination"] == queue
+    assert stack.properties("AWS::SQS::Queue")["UnhandledEventsQueue"]["MessageRetentionPeriod"] == 14 * 86400
+
+
+def test_an_alarm_sees_an_unhandled_event_and_mails_it_where_cloudwatch_may() -> None:
+    key = OPTIONAL["NotificationKmsKeyArn"]
+    for given in ({}, key):
+        stack = deployed(**given)
+        (alarm,) = stack.properties("AWS::CloudWatch::Alarm").values()
+        (queue,) = stack.properties("AWS::SQS::Queue").values()
+        assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": queue["QueueName"]}]
+        assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+        assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 1)
+        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        assert alarm.get("AlarmActions", []) == ([stack.arn("NotificationTopic")] if given else [])
+        (topic,) = stack.properties("AWS::SNS::Topic").values()
+        assert topic["KmsMasterKeyId"] == given.get("NotificationKmsKeyArn", "alias/aws/sns")
+
+
+def test_failures_are_mailed_to_the_address_given() -> None:
+    stack = deployed(SupportNotificationEmail="support@example.com")
+    (subscription,) = stack.properties("AWS::SNS::Subscription").values()
+    topic = stack.arn("NotificationTopic")
+    assert subscription == {"TopicArn": topic, "Protocol": "email", "Endpoint": "support@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "payload", "rule", "machine"),
+    [
+        ("StoredProcedureSchedule", "StoredProcedureScheduleInput", "StoredProcedureScheduleRule", "DataApiSP"),
+        ("LoadSchedule", "LoadScheduleInput", "LoadScheduleRule", "ToDynamo"),
+    ],
+)
+def test_a_schedule_starts_its_machine_with_its_payload(schedule: str, payload: str, rule: str, machine: str) -> None:
+    stack = deployed(**{schedule: "cron(0 3 * * ? *)", payload: '{"x": 1}'})
+    rules = stack.properties("AWS::Events::Rule")
+    assert rules.keys() == {rule, "EventBridgeRedshiftEventRule"}
+    (target,) = rules[rule]["Targets"]
+    assert (rules[rule]["ScheduleExpression"], target["Input"]) == ("cron(0 3 * * ? *)", '{"x": 1}')
+    assert target["Arn"] == stack.arn(f"Redshift{machine}ProcesStateMachine")
+    assert target["RoleArn"] == stack.arn("ScheduleRole")
+    assert target["DeadLetterConfig"]["Arn"] == stack.arn("UnhandledEventsQueue")
+
+
+def test_what_a_schedule_runs_by_default_is_a_payload_of_the_samples() -> None:
+    parameters = Stack.load().section("Parameters")
+    for parameter, sample in (
+        ("StoredProcedureScheduleInput", "redshift_run_sps"),
+        ("LoadScheduleInput", "redshift_to_dynamo_configured_load"),
+    ):
+        assert json.loads(parameters[parameter]["Default"]) == json.loads((ROOT / f"events/{sample}.json").read_text())
+
+
+# --- Data -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_holds_a_users_data_outlives_the_stack_and_nothing_else_does() -> None:
+    kept = {
+        name: (resource["DeletionPolicy"], resource["UpdateReplacePolicy"])
+        for name, resource in deployed().resources().items()
+        if {"DeletionPolicy", "UpdateReplacePolicy"} & resource.keys()
+        and resource["Type"] != "AWS::Lambda::LayerVersion"
+    }
+    policies = ("RetainExceptOnCreate", "Retain")
+    assert kept == {"DynamoDbTableTarget": policies, "DataBucket": policies}
+
+
+def test_the_stack_makes_the_target_table_only_if_asked() -> None:
+    assert "DynamoDbTableTarget" in deployed().resources()
+    assert "DynamoDbTableTarget" not in deployed(CreateTargetTable="false").resources()
+
+
+def test_the_target_table_has_the_keys_and_the_expiry_asked_for() -> None:
+    plain = deployed(TargetPartitionKey="id", TargetPartitionKeyType="N").properties("AWS::DynamoDB::Table")
+    assert plain["DynamoDbTableTarget"]["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
+    assert plain["DynamoDbTableTarget"]["AttributeDefinitions"] == [{"AttributeName": "id", "AttributeType": "N"}]
+    assert "TimeToLiveSpecification" not in plain["DynamoDbTableTarget"]
+    given = {"TargetPartitionKey": "id", "TargetSortKey": "at", "TargetSortKeyType": "N", "DynamoDbTtl": "gone"}
+    full = deployed(**given).properties("AWS::DynamoDB::Table")["DynamoDbTableTarget"]
+    assert full["KeySchema"][1:] == [{"AttributeName": "at", "KeyType": "RANGE"}]
+    assert full["AttributeDefinitions"][1:] == [{"AttributeName": "at", "AttributeType": "N"}]
+    assert full["TimeToLiveSpecification"] == {"AttributeName": "gone", "Enabled": True}
+
+
+def test_tables_are_billed_and_backed_up_as_asked() -> None:
+    capacity = {"TargetReadCapacityUnits": "7", "TargetWriteCapacityUnits": "700"}
+    provisioned = deployed(DynamoDbBillingMode="PROVISIONED", DynamoDbPointInTimeRecovery="true", **capacity)
+    for name, table in provisioned.properties("AWS::DynamoDB::Table").items():
+        assert table["BillingMode"] == "PROVISIONED"
+        throughput = table["ProvisionedThroughput"]
+        assert int(throughput["WriteCapacityUnits"]) >= int(throughput["ReadCapacityUnits"]) >= 1, name
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": "true"}
+    target = provisioned.properties("AWS::DynamoDB::Table")["DynamoDbTableTarget"]["ProvisionedThroughput"]
+    assert target == {"ReadCapacityUnits": "7", "WriteCapacityUnits": "700"}
+    for table in deployed().properties("AWS::DynamoDB::Table").values():
+        assert (table["BillingMode"], "ProvisionedThroughput" in table) == ("PAY_PER_REQUEST", False)
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": "false"}
+
+
+@pytest.mark.parametrize("table", ["DynamoDbTableMeta", "DynamoDbTableLedger"])
+def test_the_code_writes_the_key_and_the_expiry_of_the_stacks_own_tables(table: str) -> None:
+    """That the code's rows expire in time is for its own tests to show; a row under another name never would."""
+    made = deployed().properties("AWS::DynamoDB::Table")[table]
+    assert [key["KeyType"] for key in made["KeySchema"]] == ["HASH", "RANGE"][: len(made["KeySchema"])]
+    assert [key["AttributeName"] for key in made["KeySchema"]] == [
+        d["AttributeName"] for d in made["AttributeDefinitions"]
+    ]
+    for key in made["KeySchema"]:
+        assert any(f'"{key["AttributeName"]}":' in code for code in CODE.values()), key
+    expiry = made["TimeToLiveSpecification"]
+    assert expiry["Enabled"] is True
+    written = {name for code in CODE.values() for name in re.findall(r"(\w+) = :expires\b", code)}
+    assert written == {expiry["AttributeName"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "days"), [("unload/x/0000.parquet", 15), ("loads/x/pieces.json", 15), ("rejects/x/00000.jsonl", 90)]
+)
+def test_objects_of_the_bucket_expire_when_the_readme_says_and_not_before_a_redrive(key: str, days: int) -> None:
+    rules = deployed().properties("AWS::S3::Bucket")["DataBucket"]["LifecycleConfiguration"]["Rules"]
+    expirations = [
+        rule["ExpirationInDays"]
+        for rule in rules
+        if rule["Status"] == "Enabled" and "ExpirationInDays" in rule and key.startswith(rule.get("Prefix", ""))
+    ]
+    assert expirations == [days]
+    assert days > REDRIVE_DAYS
+    said = " ".join((ROOT / "README.md").read_text().split())
+    assert "under `unload/` and `loads/` after 15 days, and rejects after 90" in said
+    assert any(f'"{key.partition("/")[0]}/' in code for code in CODE.values())
+
+
+def test_uploads_that_broke_off_are_removed_everywhere() -> None:
+    rules = deployed().properties("AWS::S3::Bucket")["DataBucket"]["LifecycleConfiguration"]["Rules"]
+    (rule,) = (rule for rule in rules if "AbortIncompleteMultipartUpload" in rule)
+    assert (rule["Status"], rule.get("Prefix", "")) == ("Enabled", "")
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
+
+
+def test_the_outputs_are_what_their_names_say() -> None:
+    stack = deployed(DataS3Bucket="existing")
+    assert stack.outputs() == {
+        "StoredProcedureStateMachineArn": stack.arn("RedshiftDataApiSPProcesStateMachine"),
+        "RedshiftToDynamoStateMachineArn": stack.arn("RedshiftToDynamoProcesStateMachine"),
+        "TargetTableName": "amazon_reviews",
+        "LedgerTableName": "redshift-load-ledger",
+        "DataBucketName": "existing",
+        "MetaTableName": "redshift-statement-tokens",
+        "NotificationTopicArn": stack.arn("NotificationTopic"),
+        "CallbackFunctionName": "redshift-pipelines-StepFunctionCallBack",
+        "StatementRoleName": stack.arn("RedshiftStatementRole").split("/")[-1],
+    }
+
+
+def test_the_readme_has_each_parameter_with_its_default() -> None:
+    section = (ROOT / "README.md").read_text().split("### Parameters")[1].split("\n## ")[0]
+    documented: dict[str, str] = {}
+    for names, defaults in re.findall(r"^\| (`.+?) \| (.+?) \|", section, re.MULTILINE):
+        named = re.findall(r"`(\w+)`", names)
+        said = defaults.split(", ")
+        documented |= zip(named, said if len(said) == len(named) else [defaults] * len(named), strict=True)
+    parameters = Stack.load().section("Parameters")
+    assert documented.keys() == parameters.keys()
+    for name, parameter in parameters.items():
+        default, said_default = str(parameter["Default"]), documented[name].split(" (")[0].strip("`")
+        words = {"": {"none", "the stack's", "made by the stack", "AWS's key"}}.get(default, {default})
+        assert said_default in words | ({"the example payload"} if default.startswith('{"') else set()), name
+
+
+def test_no_secret_is_told_to_a_function() -> None:
+    secret = OPTIONAL["DbSecretArn"]
+    for function in functions(deployed(**secret)).values():
+        told = [text for text in leaves(variables(function)) if "secret" in str(text).lower()]
+        assert told in ([], [secret["DbSecretArn"]])
+
+
+def test_definitions_have_no_anchors_which_cloudformation_would_not_resolve() -> None:
+    for file in (ROOT / "statemachine").glob("*.yaml"):
+        tokens = list(yaml.scan(file.read_text()))
+        assert not [token for token in tokens if isinstance(token, yaml.AnchorToken | yaml.AliasToken)]
+        assert file.read_text().isascii()
