@@ -16,9 +16,10 @@ from benchmarks.object_store import BUCKET
 from dynamo_load.accounting.ledger import PieceLedger
 from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
-from dynamo_load.mapping import ItemMapping, KeyAttribute
+from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import Piece, Slice
 from dynamo_load.writing.transport import BatchTransport
+from target.table import KeyAttribute, TargetTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ def prepare(task: Task) -> Callable[[], int]:
     loader = PieceLoader(
         s3=s3,
         bucket=BUCKET,
-        mapping=ItemMapping(KeyAttribute(task.key, "S")),
+        mapping=ItemMapping(TargetTable("sink", (KeyAttribute(task.key, "S"),))),
         ledger=ledger,
         rejects=RejectedRows(s3, BUCKET, "benchmark", piece.name),
         rejects_allowed=0,

@@ -11,8 +11,9 @@ import pycurl
 
 from benchmarks.datasets import rows_of
 from dynamo_load.encoding.items import ItemEncoder
-from dynamo_load.mapping import ItemMapping, KeyAttribute
+from dynamo_load.mapping import ItemMapping
 from dynamo_load.writing.signing import BatchWriteSigner
+from target.table import KeyAttribute, TargetTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ def _handle(endpoint: str, ca_bundle: str | None) -> Any:
 def _bodies(task: Task) -> list[bytes]:
     rows = pa.Table.from_batches(rows_of(task, _ROWS_PER_REQUEST * _READY_MADE_REQUESTS))
     rows = rows.slice(0, _ROWS_PER_REQUEST * _READY_MADE_REQUESTS).combine_chunks().to_batches()[0]
-    encoded = ItemEncoder(rows.schema, ItemMapping(KeyAttribute(task.key, "S"))).encode(rows)
+    encoded = ItemEncoder(rows.schema, ItemMapping(TargetTable("sink", (KeyAttribute(task.key, "S"),)))).encode(rows)
     ends = encoded.offsets[::_ROWS_PER_REQUEST].tolist()
     return [
         b'{"RequestItems":{"sink":[%b]},"ReturnConsumedCapacity":"TOTAL"}' % bytes(encoded.text[begin : end - 1])

@@ -88,7 +88,7 @@ class PieceLoader:
     def _batches(self, reader: PieceReader, encoder: ItemEncoder, next_row: int) -> Generator[Batch]:
         """Yield the rows from `next_row` on in batches, and settle the chunks that have none to write."""
         start = reader.chunk_start(next_row)
-        keys = [key.name for key in (self._mapping.partition_key, self._mapping.sort_key) if key]
+        keys = [key.name for key in self._mapping.target.key]
         replaced = superseded(reader.columns(keys, start))
         # A thread encodes the next chunk meanwhile: that takes longer than the requests in flight, which would all be
         # answered, and no more sent, until it is done.

@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from target.table import TargetTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-KeyType = Literal["S", "N", "B"]
-
-# DynamoDB Developer Guide, "Constraints in Amazon DynamoDB", partition keys and sort keys.
-MAX_PARTITION_KEY_BYTES = 2048
-MAX_SORT_KEY_BYTES = 1024
-
-
-@dataclass(frozen=True)
-class KeyAttribute:
-    """A key attribute of the target table, as DescribeTable names and types it."""
-
-    name: str
-    type: KeyType
-
-
-@dataclass(frozen=True)
-class IndexKeyAttribute(KeyAttribute):
-    """A key attribute of secondary indexes: an item may lack it, but its value is as limited as the table's own key."""
-
-    max_bytes: int
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
 class ItemMapping:
-    """What the target table asks of the rows.
+    """What the rows of a load are made to fit.
 
-    The rows need a column for every attribute of the table's key, and for the `ttl_attribute` (None: items don't
-    expire). `super_columns` hold JSON text; `index_keys` are the key attributes of the table's secondary indexes.
+    The rows need a column for every attribute of the target's key, and for its TTL attribute. `super_columns` hold
+    JSON text.
     """
 
-    partition_key: KeyAttribute
-    sort_key: KeyAttribute | None = None
-    ttl_attribute: str | None = None
-    super_columns: frozenset[str] = frozenset()
-    index_keys: tuple[IndexKeyAttribute, ...] = ()
+    target: TargetTable
+    super_columns: tuple[str, ...] = ()
 
-    @property
-    def key(self) -> tuple[KeyAttribute, ...]:
-        """The table's key, the partition key first."""
-        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
-
-    def of_load(self, super_columns: Iterable[str], index_keys: Iterable[IndexKeyAttribute]) -> ItemMapping:
-        """This mapping with what is known only when a load begins."""
-        return replace(self, super_columns=frozenset(super_columns), index_keys=tuple(index_keys))
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` made of one."""
+        return cls(TargetTable.from_json(document["target"]), tuple(document["super_columns"]))

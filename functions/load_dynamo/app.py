@@ -13,9 +13,7 @@ from aws_clients import client
 from dynamo_load.accounting.ledger import PieceLedger
 from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
-from dynamo_load.mapping import IndexKeyAttribute
-from dynamo_load.plan import Piece
-from dynamo_load.target import Target
+from dynamo_load.plan import LoadPlan, Piece
 from dynamo_load.writing.budget import WriteBudget
 from dynamo_load.writing.transport import BatchTransport
 from environment import number, required, whole_number
@@ -27,7 +25,6 @@ class Settings:
     """This function's environment; `hand_over_seconds` before its time is up the loader stops sending."""
 
     ledger_table: str
-    target: Target
     requests_in_flight: int
     hand_over_seconds: float
 
@@ -36,7 +33,6 @@ class Settings:
 def _settings() -> Settings:
     return Settings(
         ledger_table=required(os.environ, "LEDGER_TABLE"),
-        target=Target.from_environment(os.environ),
         requests_in_flight=whole_number(os.environ, "REQUESTS_IN_FLIGHT"),
         hand_over_seconds=number(os.environ, "HAND_OVER_SECONDS"),
     )
@@ -52,33 +48,31 @@ def _session() -> botocore.session.Session:
 @traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Load a piece of a plan: `{"plan", "piece", "execution_arn"}`; `finished` false asks to be called again."""
-    logger.append_keys(execution_arn=event["execution_arn"], piece=event["piece"]["piece"])
-    piece = Piece.from_json(event["piece"])
-    tally = _loader(event["plan"], piece, _settings(), context).load(piece)
+    logger.append_keys(execution_arn=event["execution_arn"], piece=event["piece"]["name"])
+    plan, piece = LoadPlan.from_json(event["plan"]), Piece.from_json(event["piece"])
+    tally = _loader(plan, piece, _settings(), context).load(piece)
     logger.info("piece loaded", rows=piece.rows, **asdict(tally))
     return {"piece": piece.name, "finished": tally.next_row == piece.rows, "next_row": tally.next_row}
 
 
-def _loader(plan: dict[str, Any], piece: Piece, settings: Settings, context: LambdaContext) -> PieceLoader:
+def _loader(plan: LoadPlan, piece: Piece, settings: Settings, context: LambdaContext) -> PieceLoader:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000 - settings.hand_over_seconds
 
     s3, dynamodb, session = client("s3"), client("dynamodb"), _session()
-    units_per_second = plan["max_write_units_per_second"]
+    units_per_second = plan.limits.max_write_units_per_second
     budget = None
     if units_per_second:
-        budget = WriteBudget(session, settings.ledger_table, plan["load_id"], units_per_second)
+        budget = WriteBudget(session, settings.ledger_table, plan.load_id, units_per_second)
     return PieceLoader(
         s3=s3,
-        bucket=plan["bucket"],
-        mapping=settings.target.mapping.of_load(
-            plan["super_columns"], (IndexKeyAttribute(**key) for key in plan["index_keys"])
-        ),
-        ledger=PieceLedger(dynamodb, settings.ledger_table, plan["load_id"], piece.name, piece.rows),
-        rejects=RejectedRows(s3, plan["bucket"], plan["load_id"], piece.name),
-        rejects_allowed=plan["rejects_allowed"],
+        bucket=plan.bucket,
+        mapping=plan.mapping,
+        ledger=PieceLedger(dynamodb, settings.ledger_table, plan.load_id, piece.name, piece.rows),
+        rejects=RejectedRows(s3, plan.bucket, plan.load_id, piece.name),
+        rejects_allowed=plan.limits.rejects_allowed,
         transport=BatchTransport(
-            table=plan["table"],
+            table=plan.mapping.target.name,
             session=session,
             max_in_flight=settings.requests_in_flight,
             budget=budget,

@@ -9,16 +9,18 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
 from aws_errors import named_failures
-from dynamo_load.target import Target
+from data_bucket import load_id, unload_prefix
+from dynamo_load.mapping import ItemMapping
+from dynamo_load.plan import LoadLimits
 from environment import required
 from statements.inputs import parse_input
+from target.describing import configured_target, described_target
+from target.table import TargetTable
 from telemetry import logger, traced
-from unload.destination import index_keys
 from unload.estimate import WritePrice, estimate
 from unload.listing import find_unloaded
-from unload.locations import unload_prefix
-from unload.plan import plan_load
-from unload.request import LoadLimits, LoadRequest
+from unload.planning import plan_load
+from unload.request import LoadRequest, configured_limits, requested_limits
 from unload.rows import check_columns, sample
 
 
@@ -27,7 +29,7 @@ class Settings:
     """This function's environment."""
 
     bucket: str
-    target: Target
+    target: TargetTable
     limits: LoadLimits
     price: WritePrice
 
@@ -36,8 +38,8 @@ class Settings:
 def _settings() -> Settings:
     return Settings(
         bucket=required(os.environ, "DATA_BUCKET"),
-        target=Target.from_environment(os.environ),
-        limits=LoadLimits.from_environment(os.environ),
+        target=configured_target(os.environ),
+        limits=configured_limits(os.environ),
         price=WritePrice.from_environment(os.environ),
     )
 
@@ -50,15 +52,16 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(execution_arn=execution_arn)
     request = parse_input(LoadRequest, event["execution"]["Input"])
     with named_failures():
-        return _listed(request, execution_arn, event["unload"]["statement_name"], _settings())
+        return _listed(request, load_id(execution_arn, event["unload"]["statement_name"]), _settings())
 
 
-def _listed(request: LoadRequest, execution_arn: str, statement_name: str, settings: Settings) -> dict[str, Any]:
-    s3, bucket, limits = client("s3"), settings.bucket, settings.limits.overridden_by(request)
-    manifest = find_unloaded(s3, bucket, unload_prefix(execution_arn, statement_name))
+def _listed(request: LoadRequest, load: str, settings: Settings) -> dict[str, Any]:
+    s3, bucket = client("s3"), settings.bucket
+    limits = requested_limits(request, settings.limits)
+    manifest = find_unloaded(s3, bucket, unload_prefix(load))
     logger.info("unload listed", files=len(manifest.files), rows=manifest.rows, bytes=manifest.bytes)
-    table = settings.target.table
-    mapping = settings.target.mapping.of_load(manifest.super_columns, index_keys(client("dynamodb"), table))
+    target = described_target(client("dynamodb"), settings.target)
+    mapping = ItemMapping(target, super_columns=manifest.super_columns)
     check_columns(s3, bucket, manifest, mapping)
     if request.dry_run:
         report = estimate(
@@ -68,13 +71,5 @@ def _listed(request: LoadRequest, execution_arn: str, statement_name: str, setti
             price=settings.price,
         )
         return {"dry_run": True, "plan": None, "report": asdict(report)}
-    plan = plan_load(
-        s3,
-        bucket,
-        manifest,
-        execution_arn=execution_arn,
-        table=table,
-        index_keys=mapping.index_keys,
-        limits=limits,
-    )
+    plan = plan_load(s3, bucket, load, manifest, mapping, limits)
     return {"dry_run": False, "plan": asdict(plan), "report": None}

@@ -15,14 +15,6 @@ class BucketRefused(PipelineError):
     """The data bucket exists, but this function may not look at it."""
 
 
-class TargetTableNotFound(PipelineError):
-    """The target table does not exist."""
-
-
-class TargetKeyMismatch(PipelineError):
-    """The target table's key is not the one that the stack is configured for."""
-
-
 class InvalidManifest(PipelineError):
     """The manifest that UNLOAD wrote can't be read as one."""
 

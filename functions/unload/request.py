@@ -1,11 +1,12 @@
 """The execution's input: what to unload and within which limits. `{}` runs the load the stack is configured for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import fields, replace
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from dynamo_load.plan import LoadLimits
 from environment import whole_number
 from statements.inputs import ExecutionInput
 
@@ -42,31 +43,16 @@ class LoadRequest(ExecutionInput):
         return self
 
 
-@dataclass(frozen=True)
-class LoadLimits:
-    """The limits of one load; `max_write_units_per_second` 0 means no budget."""
-
-    max_write_units_per_second: int
-    loader_concurrency: int
-    rejects_allowed: int
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """The stack's parameters; raises MissingConfiguration."""
-        return cls(
-            max_write_units_per_second=whole_number(environment, "MAX_WRITE_UNITS_PER_SECOND"),
-            loader_concurrency=whole_number(environment, "LOADER_CONCURRENCY"),
-            rejects_allowed=whole_number(environment, "REJECTS_ALLOWED"),
-        )
-
-    def overridden_by(self, request: LoadRequest) -> "LoadLimits":
-        """These limits, save those that the input sets."""
-        return LoadLimits(
-            max_write_units_per_second=_given(request.max_write_units_per_second, self.max_write_units_per_second),
-            loader_concurrency=_given(request.loader_concurrency, self.loader_concurrency),
-            rejects_allowed=_given(request.rejects_allowed, self.rejects_allowed),
-        )
+def configured_limits(environment: Mapping[str, str]) -> LoadLimits:
+    """The stack's parameters; raises MissingConfiguration."""
+    return LoadLimits(
+        max_write_units_per_second=whole_number(environment, "MAX_WRITE_UNITS_PER_SECOND"),
+        loader_concurrency=whole_number(environment, "LOADER_CONCURRENCY"),
+        rejects_allowed=whole_number(environment, "REJECTS_ALLOWED"),
+    )
 
 
-def _given(value: int | None, otherwise: int) -> int:
-    return otherwise if value is None else value
+def requested_limits(request: LoadRequest, configured: LoadLimits) -> LoadLimits:
+    """The configured limits, save those that the input sets."""
+    names = {field.name for field in fields(LoadLimits)}
+    return replace(configured, **request.model_dump(include=names, exclude_none=True))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from math import ceil
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from dynamo_load.plan import Piece, Slice
 from unload.manifest import UnloadedFile
@@ -46,7 +46,7 @@ def cut(
 
 def as_json(pieces: Iterable[Piece]) -> bytes:
     """The pieces as the JSON array that the Distributed Map reads; `Piece.from_json` reads one of its items."""
-    return json.dumps([_item(piece) for piece in pieces]).encode()
+    return json.dumps([asdict(piece) for piece in pieces]).encode()
 
 
 class _RowGroup(NamedTuple):
@@ -90,10 +90,6 @@ def _joined(
         bytes_ += part_bytes
     if together:
         yield together
-
-
-def _item(piece: Piece) -> dict[str, Any]:
-    return {"piece": piece.name, "rows": piece.rows, "slices": [asdict(part) for part in piece.slices]}
 
 
 def _json_size(part: Slice | _RowGroup) -> int:

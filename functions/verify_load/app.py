@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
 from dynamo_load.accounting.verifying import verify_load
+from dynamo_load.plan import LoadPlan
 from dynamo_load.reporting import record_load
 from environment import required
 from telemetry import logger, metrics, traced
@@ -19,6 +20,6 @@ from telemetry import logger, metrics, traced
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Verify a load by its plan: `{"plan", "execution_arn"}`; returns the load's figures."""
     logger.append_keys(execution_arn=event["execution_arn"])
-    result = verify_load(client("dynamodb"), required(os.environ, "LEDGER_TABLE"), event["plan"])
+    result = verify_load(client("dynamodb"), required(os.environ, "LEDGER_TABLE"), LoadPlan.from_json(event["plan"]))
     record_load(result)
     return asdict(result)

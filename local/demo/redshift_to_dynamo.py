@@ -88,7 +88,7 @@ def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], dis
     display.line(f"start-execution {json.dumps(payload)}")
     arn = executions.start(states, outputs["RedshiftToDynamoStateMachineArn"], payload)
     history = History(states, arn)
-    ledger = _Ledger(aws.client("dynamodb"), outputs["LedgerTableName"], arn.rpartition(":")[2])
+    ledger = _Ledger(aws.client("dynamodb"), outputs["LedgerTableName"])
     with display.loading() as progress:
 
         def look() -> None:
@@ -96,7 +96,7 @@ def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], dis
                 display.line(f"→ {state}")
             listed = history.output_of("List Unloaded Files") or {}
             if "plan" in listed:  # which it isn't if listing failed
-                ledger.show(progress, total=listed["plan"]["rows"])
+                ledger.show(progress, listed["plan"])
 
         execution = executions.wait(states, arn, timeout_seconds=1800, while_running=look)
     display.done(f"execution {execution.status}")
@@ -106,21 +106,20 @@ def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], dis
 class _Ledger:
     """What the loaders have noted of their pieces so far."""
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str, load_id: str) -> None:
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._load_id = load_id
 
-    def show(self, progress: RowProgress, *, total: int) -> None:
+    def show(self, progress: RowProgress, plan: Mapping[str, Any]) -> None:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="loadId = :load AND begins_with(entry, :pieces)",
-            ExpressionAttributeValues={":load": {"S": self._load_id}, ":pieces": {"S": "piece#"}},
+            ExpressionAttributeValues={":load": {"S": plan["load_id"]}, ":pieces": {"S": "piece#"}},
         )
         pieces = [piece for page in pages for piece in page["Items"]]
         started = min((float(piece["startedAt"]["N"]) for piece in pieces), default=0.0)
         updated = max((float(piece["updatedAt"]["N"]) for piece in pieces), default=0.0)
-        progress.update(_sum(pieces, "nextRow"), total, _sum(pieces, "rejected"), updated - started)
+        progress.update(_sum(pieces, "nextRow"), plan["rows"], _sum(pieces, "rejected"), updated - started)
 
 
 def _sum(pieces: list[dict[str, Any]], count: str) -> int:
@@ -131,7 +130,7 @@ def _sum(pieces: list[dict[str, Any]], count: str) -> int:
 def _rejects(s3: S3Client, bucket: str, execution: Execution) -> list[dict[str, Any]]:
     """Return the rejected rows of an execution, one JSON line each in S3."""
     rejects = []
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"rejects/{execution.name}/")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"rejects/{execution.name}-")
     for page in pages:
         for stored in page.get("Contents", []):
             lines = s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read().decode()

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local import executions, reviews_table
+from local import executions
 from local.demo import comparison
+from local.demo.history import History, reviews_table
 from local.mails import Mailbox
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def test_two_loads_at_once_do_not_mix(loads: Loads, name: str) -> None:
 
     assert [counts(execution.output) for execution in ended] == [(rows, rows, 0, 0) for rows in sizes]
     for execution, rows in zip(ended, sizes, strict=True):
-        assert sum(int(piece["nextRow"]) for piece in loads.pieces(execution.name)) == rows
+        assert sum(int(piece["nextRow"]) for piece in loads.pieces(execution.output["load_id"])) == rows
 
 
 def test_a_write_budget_holds_across_loaders_and_hand_overs(loads: Loads, name: str) -> None:
@@ -218,10 +219,13 @@ def test_a_write_budget_holds_across_loaders_and_hand_overs(loads: Loads, name: 
     loaders: set[str] = set()
 
     def look() -> None:
-        loaders.update(piece["loader"] for piece in loads.pieces(arn.rpartition(":")[2]))
+        history.look()
+        if listed := history.output_of("List Unloaded Files"):
+            loaders.update(piece["loader"] for piece in loads.pieces(listed["plan"]["load_id"]))
 
     with five_seconds_per_loader(loads):
         arn = executions.start(loads.states, loads.machine, payload)
+        history = History(loads.states, arn)
         execution = executions.wait(loads.states, arn, timeout_seconds=180, while_running=look)
 
     assert execution.status == "SUCCEEDED", f"{execution.error}: {execution.cause}"

@@ -79,7 +79,7 @@ def payload(result: Any) -> Result:
 
 def piece(number: int) -> dict[str, Any]:
     name = f"{number:05d}"
-    return {"piece": name, "rows": 1, "slices": [{"key": f"unload/x/{name}.parquet", "row_groups": None, "rows": 1}]}
+    return {"name": name, "rows": 1, "slices": [{"key": f"unload/x/{name}.parquet", "row_groups": None, "rows": 1}]}
 
 
 def plan(rows: int = 3) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def plan(rows: int = 3) -> dict[str, Any]:
         "pieces": rows,
         "rows": rows,
         "load_id": "x",
-        "loader_concurrency": 2,
+        "limits": {"loader_concurrency": 2},
     }
 
 
@@ -322,4 +322,4 @@ def test_a_piece_handed_over_as_often_as_the_stack_allows_stays_within_the_histo
 def test_the_loaders_run_as_many_at_once_as_the_plan_says() -> None:
     """The interpreter can't show how many run at once, so this one holds the definition itself."""
     definition = yaml.safe_load((DEFINITIONS / f"{NAME}.asl.yaml").read_text().replace("${", "").replace("}", ""))
-    assert definition["States"]["Load Pieces"]["MaxConcurrencyPath"] == "$.plan.loader_concurrency"
+    assert definition["States"]["Load Pieces"]["MaxConcurrencyPath"] == "$.plan.limits.loader_concurrency"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from aws_errors import named_failures
+from data_bucket import rejects_prefix, rejects_url
 from dynamo_load.encoding.attributes import plain_values
 from dynamo_load.errors import RejectsNotStored
-from dynamo_load.locations import rejects_prefix, rejects_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from data_bucket import rejects_url
 from dynamo_load.accounting.ledger import pieces, stop_loaders
 from dynamo_load.errors import RowsUnaccounted, TooManyRejects
-from dynamo_load.locations import rejects_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from dynamo_load.accounting.ledger import PieceEntry
+    from dynamo_load.plan import LoadPlan
 
 _PIECES_NAMED = 3
 
@@ -41,33 +41,33 @@ class LoadResult:
     rejects: str | None
 
 
-def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: Mapping[str, Any]) -> LoadResult:
+def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: LoadPlan) -> LoadResult:
     """Hold the ledger of a load against its plan.
 
     Raises RowsUnaccounted if a single row is missing or counted too often, TooManyRejects if more rows were rejected
     than the plan allows, LedgerUnavailable if the ledger can't be used. Takes unfinished pieces from their loaders.
     """
-    load_id, unloaded = plan["load_id"], plan["rows"]
+    load_id, unloaded = plan.load_id, plan.rows
     entries = list(pieces(dynamodb, ledger_table, load_id))
     tallies = [entry.tally for entry in entries]
     written = sum(tally.written for tally in tallies)
     rejected = sum(tally.rejected for tally in tallies)
     superseded = sum(tally.superseded for tally in tallies)
     missing = unloaded - written - rejected - superseded
-    rejects = rejects_url(plan["bucket"], load_id) if rejected else None
+    rejects = rejects_url(plan.bucket, load_id) if rejected else None
     unfinished = [entry for entry in entries if not entry.finished]
     stop_loaders(dynamodb, ledger_table, load_id, unfinished)
 
-    if rejected > plan["rejects_allowed"]:
+    if rejected > plan.limits.rejects_allowed:
         raise TooManyRejects(
-            f"{rejected:,} of {unloaded:,} rows were rejected, {plan['rejects_allowed']:,} are allowed: "
+            f"{rejected:,} of {unloaded:,} rows were rejected, {plan.limits.rejects_allowed:,} are allowed: "
             f"see {rejects} for the rows and the reasons. "
             f"{written:,} were written, {superseded:,} superseded, {missing:,} not reached."
         )
-    if missing or unfinished or len(entries) != plan["pieces"]:
+    if missing or unfinished or len(entries) != plan.pieces:
         raise RowsUnaccounted(
             f"{unloaded:,} rows were unloaded; {written:,} written, {rejected:,} rejected and {superseded:,} "
-            f"superseded leave {missing:,} unaccounted for. {len(entries)} of {plan['pieces']} pieces were begun, "
+            f"superseded leave {missing:,} unaccounted for. {len(entries)} of {plan.pieces} pieces were begun, "
             f"{len(unfinished)} of them not finished{_described(unfinished)}. "
             f"See the entries of load {load_id} in the ledger {ledger_table}."
         )
@@ -76,12 +76,12 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: Mapping[str, 
     )
     return LoadResult(
         load_id=load_id,
-        table=plan["table"],
+        table=plan.mapping.target.name,
         rows_unloaded=unloaded,
         rows_written=written,
         rows_rejected=rejected,
         rows_superseded=superseded,
-        bytes_unloaded=plan["bytes"],
+        bytes_unloaded=plan.bytes,
         write_units=sum(tally.write_units for tally in tallies),
         seconds=round(seconds, 3),
         rows_per_second=round(written / seconds, 1) if seconds else 0.0,

@@ -22,7 +22,8 @@ from dynamo_load.encoding.item_size import MAX_ITEM_BYTES, WRITE_UNIT_BYTES, Enc
 from dynamo_load.encoding.json_strings import text_and_offsets
 from dynamo_load.encoding.row_faults import RejectedRow, RowFaults
 from dynamo_load.errors import AmbiguousColumns, KeyTypeMismatch, MissingKeyColumn, MissingTtlColumn
-from dynamo_load.mapping import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, ItemMapping, KeyAttribute
+from dynamo_load.mapping import ItemMapping
+from target.table import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, KeyAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,31 +60,31 @@ class ItemEncoder:
 
     def __init__(self, schema: pa.Schema, mapping: ItemMapping) -> None:
         _check_names(schema)
-        keys = mapping.key
+        keys, ttl_attribute = mapping.target.key, mapping.target.ttl_attribute
         # The keys come first: every item has them, so that each further attribute can bring its own comma.
         names = [key.name for key in keys]
         names += [field.name for field in schema if field.name not in names and not pa.types.is_null(field.type)]
         _check_keys_present(keys, schema)
-        if mapping.ttl_attribute is not None:
-            _check_ttl_present(mapping.ttl_attribute, schema)
+        if ttl_attribute is not None:
+            _check_ttl_present(ttl_attribute, schema)
         self._schema = schema
         self._attributes = [
             attribute(
                 schema.field(name),
                 is_super=name in mapping.super_columns,
-                is_ttl=name == mapping.ttl_attribute,
+                is_ttl=name == ttl_attribute,
             )
             for name in names
         ]
         for key, column in zip(keys, self._attributes, strict=False):
             _check_key_type("the table's key attribute", key, column, schema)
-            if key.name == mapping.ttl_attribute and column.kind is not INTEGER:
+            if key.name == ttl_attribute and column.kind is not INTEGER:
                 raise KeyTypeMismatch(
                     f"the table's key attribute {key.name!r} is its time to live too, which takes whole seconds: the "
                     f"column's type {schema.field(key.name).type} could make one key of several. Cast it to BIGINT."
                 )
         positions = {name: position for position, name in enumerate(names)}
-        self._index_keys = [(positions[key.name], key) for key in mapping.index_keys if key.name in positions]
+        self._index_keys = [(positions[key.name], key) for key in mapping.target.index_keys if key.name in positions]
         for position, index_key in self._index_keys:
             _check_key_type("a secondary index's key attribute", index_key, self._attributes[position], schema)
         self._key_limits = [MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES][: len(keys)]

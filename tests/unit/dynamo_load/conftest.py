@@ -21,9 +21,10 @@ from moto.server import ThreadedMotoServer
 from dynamo_load.accounting.ledger import PieceLedger, Tally
 from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
-from dynamo_load.mapping import ItemMapping, KeyAttribute
+from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import Piece
 from dynamo_load.writing.transport import BatchTransport
+from target.table import KeyAttribute, TargetTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +76,7 @@ class Stage:
 
     aws: LocalAws
     name: str = field(default_factory=lambda: f"load-{uuid.uuid4().hex[:12]}")
-    mapping: ItemMapping = field(default_factory=lambda: ItemMapping(KeyAttribute("id", "S")))
+    key: tuple[KeyAttribute, ...] = (KeyAttribute("id", "S"),)
     bucket_for_rejects: str | None = None
 
     @property
@@ -107,7 +108,7 @@ class Stage:
         return {"key": key, "row_groups": None, "rows": len(rows)}
 
     def piece(self, *slices: dict[str, Any], name: str = "00000") -> Piece:
-        item = {"piece": name, "rows": sum(part["rows"] for part in slices), "slices": slices}
+        item = {"name": name, "rows": sum(part["rows"] for part in slices), "slices": slices}
         return Piece.from_json(json.loads(json.dumps(item)))
 
     def piece_of(self, rows: pa.Table, row_group_rows: int = 1_000_000) -> Piece:
@@ -126,7 +127,7 @@ class Stage:
         return PieceLoader(
             s3=self.aws.s3,
             bucket=self.bucket,
-            mapping=self.mapping,
+            mapping=ItemMapping(TargetTable(self.name, self.key)),
             ledger=PieceLedger(self.aws.dynamodb, self.ledger_table, self.name, piece.name, piece.rows),
             rejects=RejectedRows(self.aws.s3, self.bucket_for_rejects or self.bucket, self.name, piece.name),
             rejects_allowed=rejects_allowed,

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 BUCKET = "data"
 EXECUTION = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:load:monday"
 STATEMENT = "redshift-unload-event-|1795662000|0f1e2d3c"
-PREFIX = "unload/monday/0f1e2d3c/"
+LOAD = "monday-0f1e2d3c"
+PREFIX = f"unload/{LOAD}/"
 ENVIRONMENT = waiting_task.ENVIRONMENT | {
     "DATA_BUCKET": BUCKET,
     "UNLOAD_ROLE": "default",
@@ -98,11 +99,11 @@ def reviews(rows: int, first: int = 0) -> pa.Table:
     return pa.table({"id": pa.array(ids, pa.string()), "stars": pa.array(stars, pa.int32())})
 
 
-def list_unloaded(execution_input: Any = None) -> dict[str, Any]:
+def list_unloaded(execution_input: Any = None, statement: str = STATEMENT) -> dict[str, Any]:
     """Invoke RedshiftUnloadS3ListFunction."""
     execution = {"Id": EXECUTION, "Input": execution_input or {}, "Name": "monday"}
-    event = {"execution": execution, "unload": {"statement_id": "1", "statement_name": STATEMENT}}
-    listed: dict[str, Any] = redshift_unload_s3_list.app.handler(event, FunctionContext())
+    event = {"execution": execution, "unload": {"statement_id": "1", "statement_name": statement}}
+    listed: dict[str, Any] = json.loads(json.dumps(redshift_unload_s3_list.app.handler(event, FunctionContext())))
     return listed
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from dynamo_load.plan import LoadLimits
 from errors import MissingConfiguration
 from statements.errors import InvalidInput
 from statements.inputs import parse_input
 from unload.query import requested_query
-from unload.request import LoadLimits, LoadRequest
+from unload.request import LoadRequest, configured_limits, requested_limits
 
 EVENTS = Path(__file__).parents[3] / "events"
 DEFAULTS = LoadLimits(max_write_units_per_second=1000, loader_concurrency=10, rejects_allowed=5)
@@ -19,12 +20,12 @@ DEFAULTS = LoadLimits(max_write_units_per_second=1000, loader_concurrency=10, re
 def test_an_empty_input_is_the_configured_load() -> None:
     request = parse_input(LoadRequest, {})
     assert (request.query, request.table, request.dry_run) == (None, None, False)
-    assert DEFAULTS.overridden_by(request) == DEFAULTS
+    assert requested_limits(request, DEFAULTS) == DEFAULTS
 
 
 def test_the_input_overrides_single_limits_and_zero_is_a_value() -> None:
     request = parse_input(LoadRequest, {"max_write_units_per_second": 0, "rejects_allowed": 7})
-    assert DEFAULTS.overridden_by(request) == LoadLimits(
+    assert requested_limits(request, DEFAULTS) == LoadLimits(
         max_write_units_per_second=0, loader_concurrency=10, rejects_allowed=7
     )
 
@@ -61,7 +62,7 @@ def test_a_wrong_field_is_named(value: Any, named: str) -> None:
 def test_a_limit_that_is_no_whole_number_is_a_fault_of_the_stack(text: str) -> None:
     environment = {"MAX_WRITE_UNITS_PER_SECOND": "0", "LOADER_CONCURRENCY": text, "REJECTS_ALLOWED": "0"}
     with pytest.raises(MissingConfiguration, match="LOADER_CONCURRENCY"):
-        LoadLimits.from_environment(environment)
+        configured_limits(environment)
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("redshift_to_dynamo_*.json")), ids=lambda path: path.stem)

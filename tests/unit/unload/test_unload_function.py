@@ -20,9 +20,9 @@ def test_the_configured_query_is_unloaded_to_a_prefix_of_its_own(task: WaitingTa
     (call,) = task.calls
     assert call["StatementName"].startswith("redshift-unload-event-|")
     assert "SELECT * FROM public.reviews" in call["Sql"]
-    target = re.search(r"TO 's3://data/(unload/[^/']+/[^/']+/)'", call["Sql"])
+    target = re.search(r"TO 's3://data/(unload/[^/']+/)'", call["Sql"])
     assert target
-    assert target[1].endswith(f"/{call['StatementName'].rsplit('|')[-1]}/")
+    assert target[1].endswith(f"-{call['StatementName'].rsplit('|')[-1][:8]}/")
     assert boto3.client("s3", REGION).list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from dynamo_load.encoding.items import EncodedRows, ItemEncoder
-from dynamo_load.mapping import ItemMapping, KeyAttribute
+from dynamo_load.mapping import ItemMapping
+from target.table import KeyAttribute, TargetTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,12 +18,24 @@ if TYPE_CHECKING:
 KEY = KeyAttribute("pk", "S")
 
 
-def encode(columns: dict[str, pa.Array], **mapping: Any) -> EncodedRows:
+def mapping(
+    partition_key: KeyAttribute = KEY,
+    sort_key: KeyAttribute | None = None,
+    *,
+    super_columns: Iterable[str] = (),
+    **target: Any,
+) -> ItemMapping:
+    """A mapping for a table of this key."""
+    key = (partition_key,) if sort_key is None else (partition_key, sort_key)
+    return ItemMapping(TargetTable("table", key, **target), super_columns=tuple(super_columns))
+
+
+def encode(columns: dict[str, pa.Array], **mapped: Any) -> EncodedRows:
     """Encode columns, given a key column `pk` (row 0 is "0") unless they bring one."""
     count = len(next(iter(columns.values())))
     columns = {"pk": pa.array([str(row) for row in range(count)], pa.string()), **columns}
     batch = pa.record_batch(list(columns.values()), names=list(columns))
-    return ItemEncoder(batch.schema, ItemMapping(**{"partition_key": KEY, **mapping})).encode(batch)
+    return ItemEncoder(batch.schema, mapping(**mapped)).encode(batch)
 
 
 def typed_items(encoded: EncodedRows) -> list[dict[str, Any]]:

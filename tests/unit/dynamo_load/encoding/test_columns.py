@@ -16,14 +16,14 @@ from dynamo_load.errors import (
     UnsupportedColumnName,
     UnsupportedColumnType,
 )
-from dynamo_load.mapping import IndexKeyAttribute, ItemMapping, KeyAttribute
+from target.table import IndexKeyAttribute, KeyAttribute
+from tests.unit.dynamo_load.encoding.put_requests import mapping
 
 ID = ("id", pa.string())
 
 
-def encoder(*columns: tuple[str, pa.DataType], **mapping: Any) -> ItemEncoder:
-    mapping = {"partition_key": KeyAttribute("id", "S"), **mapping}
-    return ItemEncoder(pa.schema(list(columns)), ItemMapping(**mapping))
+def encoder(*columns: tuple[str, pa.DataType], **mapped: Any) -> ItemEncoder:
+    return ItemEncoder(pa.schema(list(columns)), mapping(**{"partition_key": KeyAttribute("id", "S"), **mapped}))
 
 
 def test_a_missing_key_column_is_refused_by_name() -> None:

@@ -15,7 +15,7 @@ from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamo_load.mapping import KeyAttribute
+from target.table import KeyAttribute
 from tests.unit.dynamo_load.encoding.put_requests import (
     as_boto3_stores,
     between_other_rows,

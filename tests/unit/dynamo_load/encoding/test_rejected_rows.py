@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dynamo_load.mapping import IndexKeyAttribute, KeyAttribute
+from target.table import IndexKeyAttribute, KeyAttribute
 from tests.unit.dynamo_load.encoding.put_requests import encode, typed_items
 
 if TYPE_CHECKING:

@@ -49,23 +49,32 @@ class Load:
     files: list[dict[str, Any]]
     rejects_allowed: int = 0
     budget: int = 0
+    ttl_attribute: str | None = None
 
     @property
     def plan(self) -> dict[str, Any]:
         return {
+            "load_id": self.stage.name,
             "bucket": self.stage.bucket,
             "pieces_key": f"loads/{self.stage.name}/pieces.json",
             "pieces": len(self.files),
             "files": len(self.files),
             "rows": sum(file["rows"] for file in self.files),
             "bytes": 12_345,
-            "super_columns": ["facts"],
-            "index_keys": [{"name": "author", "type": "S", "max_bytes": 2048}],
-            "load_id": self.stage.name,
-            "table": self.stage.name,
-            "max_write_units_per_second": self.budget,
-            "rejects_allowed": self.rejects_allowed,
-            "loader_concurrency": 2,
+            "mapping": {
+                "target": {
+                    "name": self.stage.name,
+                    "key": [{"name": "id", "type": "S"}],
+                    "ttl_attribute": self.ttl_attribute,
+                    "index_keys": [{"name": "author", "type": "S", "max_bytes": 2048}],
+                },
+                "super_columns": ["facts"],
+            },
+            "limits": {
+                "max_write_units_per_second": self.budget,
+                "rejects_allowed": self.rejects_allowed,
+                "loader_concurrency": 2,
+            },
         }
 
     def run(self, number: int, milliseconds_left: int = 60_000) -> dict[str, Any]:
@@ -73,7 +82,7 @@ class Load:
         file = self.files[number]
         event = {
             "plan": self.plan,
-            "piece": {"piece": f"{number:05}", "rows": file["rows"], "slices": [file]},
+            "piece": {"name": f"{number:05}", "rows": file["rows"], "slices": [file]},
             "execution_arn": EXECUTION,
         }
         result: dict[str, Any] = load_dynamo.app.handler(json.loads(json.dumps(event)), Context(milliseconds_left))
@@ -96,12 +105,6 @@ def functions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
         "AWS_ENDPOINT_URL": stage.aws.endpoint_url,
         "POWERTOOLS_SERVICE_NAME": "test",
         "LEDGER_TABLE": stage.ledger_table,
-        "TARGET_TABLE": stage.name,
-        "TARGET_PARTITION_KEY": "id",
-        "TARGET_PARTITION_KEY_TYPE": "S",
-        "TARGET_SORT_KEY": "",
-        "TARGET_SORT_KEY_TYPE": "S",
-        "TTL_ATTRIBUTE": "",
         "REQUESTS_IN_FLIGHT": "4",
         "HAND_OVER_SECONDS": "10",
     }
@@ -179,11 +182,9 @@ def test_a_row_that_an_index_would_not_take_is_rejected(functions: Stage) -> Non
     assert set(functions.items()) == {"b", "c"}
 
 
-def test_the_ttl_attribute_is_written_as_epoch_seconds(functions: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TTL_ATTRIBUTE", "expires")
-    load_dynamo.app._settings.cache_clear()
+def test_the_ttl_attribute_is_written_as_epoch_seconds(functions: Stage) -> None:
     rows = with_keys(["a"]).append_column("expires", [[date(2030, 1, 1)]])
-    Load(functions, [functions.put_file(rows, "unload/0")]).run(0)
+    Load(functions, [functions.put_file(rows, "unload/0")], ttl_attribute="expires").run(0)
 
     assert functions.items()["a"]["expires"] == 1_893_456_000
 

@@ -20,10 +20,10 @@ from dynamo_load.errors import (
     PieceTakenOver,
     TooManyRejects,
 )
-from dynamo_load.mapping import ItemMapping, KeyAttribute
 from dynamo_load.reading.piece_reader import CHUNK_ROWS
 from errors import AwsRefused
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
+from target.table import KeyAttribute
 from tests.unit.dynamo_load.conftest import not_utf8, numbered, passes_after, with_keys
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class TestDuplicates:
             assert sink.stored() == {"same": 1}
 
     def test_rows_that_differ_in_the_sort_key_are_not_duplicates(self, stage: Stage) -> None:
-        stage.mapping = ItemMapping(KeyAttribute("id", "S"), sort_key=KeyAttribute("number", "N"))
+        stage.key = (KeyAttribute("id", "S"), KeyAttribute("number", "N"))
         with DynamoDbSink(SinkBehaviour(tls=False, key="number")) as sink:
             tally = stage.load(stage.piece_of(with_keys(["same"] * 60)), sink=sink)
 

@@ -1,0 +1,50 @@
+"""What a load must know of the table it writes to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+KeyType = Literal["S", "N", "B"]
+
+# DynamoDB Developer Guide, "Constraints in Amazon DynamoDB", partition keys and sort keys.
+MAX_PARTITION_KEY_BYTES = 2048
+MAX_SORT_KEY_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class KeyAttribute:
+    """A key attribute of the table, as DescribeTable names and types it."""
+
+    name: str
+    type: KeyType
+
+
+@dataclass(frozen=True)
+class IndexKeyAttribute(KeyAttribute):
+    """A key attribute of secondary indexes: an item may lack it, but its value is as limited as the table's own key."""
+
+    max_bytes: int
+
+
+@dataclass(frozen=True)
+class TargetTable:
+    """A table's name and what it asks of its items.
+
+    `key` is the partition key and, where there is one, the sort key; `index_keys` are the key attributes of the
+    secondary indexes; items expire by `ttl_attribute` (None: they don't).
+    """
+
+    name: str
+    key: tuple[KeyAttribute, ...]
+    ttl_attribute: str | None = None
+    index_keys: tuple[IndexKeyAttribute, ...] = ()
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` made of one."""
+        return cls(
+            name=document["name"],
+            key=tuple(KeyAttribute(**attribute) for attribute in document["key"]),
+            ttl_attribute=document["ttl_attribute"],
+            index_keys=tuple(IndexKeyAttribute(**attribute) for attribute in document["index_keys"]),
+        )
