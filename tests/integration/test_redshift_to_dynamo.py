@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local import executions
+from local import executions, reviews_table
 from local.demo import comparison
-from local.demo.history import History, reviews_table
+from local.demo.history import History
 from local.mails import Mailbox
 
 if TYPE_CHECKING:
