@@ -1,0 +1,48 @@
+"""Who may import whom: the contracts in pyproject.toml, and the modules beside the packages of functions/."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTIONS = ROOT / "functions"
+
+
+def test_every_import_goes_in_the_direction_that_the_contracts_say() -> None:
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(["functions", "."])}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_contracts_are_about_every_package_of_the_functions() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    packages = {folder.name for folder in FUNCTIONS.iterdir() if any(folder.glob("*.py"))}
+    deployed, _, directions, *_ = settings["contracts"]
+    assert packages <= set(settings["root_packages"])
+    assert packages == set(deployed["source_modules"])
+    assert packages == set(" | ".join(directions["layers"]).split(" | "))
+
+
+def imported(module: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("module", sorted(FUNCTIONS.glob("*.py")), ids=lambda module: module.stem)
+def test_a_module_that_all_functions_share_knows_none_of_them(module: Path) -> None:
+    # import-linter looks at packages alone.
+    packages = {folder.name for folder in FUNCTIONS.iterdir() if any(folder.glob("*.py"))}
+    assert imported(module) & (packages | {"local", "benchmarks", "tests"}) == set()
