@@ -13,10 +13,12 @@ import psycopg
 from botocore.exceptions import ClientError
 from psycopg.types.string import TextLoader
 
+from local.redshift import dynamic
 from local.redshift.sql import dialect, lexer, names
 from local.redshift.sql.failures import NotImitated, SqlCancelled, SqlFailed
 from local.redshift.sql.session import Session
 from local.redshift.transfer import copy_from, unload
+from local.redshift.transfer.database import Connected
 from local.redshift.transfer.storage import storage_error
 
 if TYPE_CHECKING:
@@ -107,11 +109,14 @@ def run(
     try:
         match next(lexer.tokens(text)).word:
             case "UNLOAD":
-                return StatementResult([], [], unload.run(connection, text, storage))
+                return StatementResult([], [], unload.run(Connected(connection), text, storage))
             case "COPY":
-                return StatementResult([], [], copy_from.run(connection, text, storage))
+                return StatementResult([], [], copy_from.run(Connected(connection), text, storage))
             case "TRUNCATE" if not connection.autocommit:
                 raise NotImitated("TRUNCATE in a transaction, which it would commit,")
+            case "CALL":
+                with dynamic.answered(connection, storage):
+                    return _query(connection, dialect.translate(text, Session(connection)), values)
             case _:
                 return _query(connection, dialect.translate(text, Session(connection)), values)
     except psycopg.errors.QueryCanceled as error:

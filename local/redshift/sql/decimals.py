@@ -12,6 +12,7 @@ from local.redshift.sql.session import Type
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NULL: Final = Type("null")
 MAX_PRECISION: Final = 38
 _INTEGERS: Final = {"int2": 5, "int4": 10, "int8": 19}
 _FLOATS: Final = frozenset({"float4", "float8"})
@@ -63,8 +64,8 @@ def computed(operator: str, left: Type | None, right: Type | None) -> Type | Non
 
 def common(types: Sequence[Type | None]) -> Type | None:
     """The type that COALESCE, CASE, UNION and their like give to values of several types; None if it isn't known."""
-    known = [one for one in types if one is not None]
-    if len(known) < len(types) or not known:
+    known = [one for one in types if one not in (None, NULL)]
+    if None in types or not known:
         return None
     if len(set(known)) == 1:
         return known[0]

@@ -17,7 +17,7 @@ DATABASE: Final = "dev"
 SUPERUSER: Final = "awsuser"
 
 # In this order: what comes later uses what comes before.
-_COMPATIBILITY: Final = ("types", "strings", "times", "numbers", "hashes", "json")
+_COMPATIBILITY: Final = ("types", "strings", "times", "numbers", "hashes", "json", "dynamic")
 
 # Redshift is PostgreSQL 8.0 at heart: a backslash in an ordinary literal escapes. Its functions stand in schema
 # `redshift`, before PostgreSQL's own. Durability is worth nothing here: the data lives as long as the process.

@@ -126,7 +126,9 @@ class _Reader:
             case exp.Update() | exp.Delete() | exp.Merge():
                 self._change(self.root)
             case exp.Create() if isinstance(self.root.expression, exp.Query):
-                self._query(self.root.expression, None, {})
+                kinds = [kind for _, kind in self._query(self.root.expression, None, {})]
+                for select in _selects(self.root.expression):
+                    self._limit(select, kinds)
         return []
 
     # --- statements that write ---------------------------------------------------------------------------------------
@@ -176,6 +178,19 @@ class _Reader:
     def _assign(self, value: exp.Expr, kind: Type | None) -> None:
         if kind is not None and kind.is_super:
             self._string(value)
+
+    def _limit(self, select: exp.Select, kinds: Sequence[Type | None]) -> None:
+        """Gives a new table's computed decimals their precision and scale, of which PostgreSQL would keep none."""
+        if any(projection.is_star for projection in select.expressions):
+            return
+        for projection, kind in zip(list(select.expressions), kinds, strict=False):
+            value = projection.unalias()
+            if kind is None or kind.name != "numeric" or kind.precision is None or isinstance(value, exp.Column):
+                continue
+            decimal = exp.DataType.build(f"DECIMAL({kind.precision}, {kind.scale})", dialect="redshift")
+            name = projection.args.get("alias") or exp.to_identifier(projection.output_name or value.key)
+            projection.replace(exp.Alias(this=exp.Cast(this=value.copy(), to=decimal), alias=name.copy()))
+            self.has_changed = True
 
     # --- queries -----------------------------------------------------------------------------------------------------
 
@@ -388,6 +403,8 @@ class _Reader:
             case exp.Column():
                 found = self._resolve(node.parts, scope)
                 return found[1] if found and found[2] == len(node.parts) else None
+            case exp.Null():
+                return decimals.NULL
             case exp.Literal():
                 return Type("text") if node.is_string else decimals.literal(node.this)
             case exp.Cast():
@@ -403,8 +420,7 @@ class _Reader:
             case exp.Avg():
                 return decimals.average(self._type(node.this, scope))
             case exp.Coalesce() | exp.Case() | exp.If() | exp.DecodeCase() | exp.Greatest() | exp.Least():
-                results = [result for result in _results(node) if not isinstance(result, exp.Null)]
-                return decimals.common([self._type(result, scope) for result in results])
+                return decimals.common([self._type(result, scope) for result in _results(node)])
             case exp.Subquery():
                 columns = self._query(node.copy(), scope, scope.queries)
                 return columns[0][1] if len(columns) == 1 else None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from local.redshift.sql import names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import psycopg
-
 CASE_SENSITIVE: Final = "enable_case_sensitive_identifier"
 # NUMERIC(p, s) has the modifier p << 16 | s, plus 4.
 _MODIFIER_OFFSET: Final = 4
+
+
+class Connection(Protocol):
+    """What runs a query and returns a cursor over its rows."""
+
+    def execute(self, query: Any, parameters: Any = ..., /) -> Any:
+        """A cursor over the rows of a query with `%s` placeholders."""
 
 
 class Type(NamedTuple):
@@ -30,9 +35,9 @@ class Type(NamedTuple):
 
 
 class Session:
-    """A connection, asked for what it knows."""
+    """A connection, asked for what it knows of the session."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.is_case_sensitive = self._setting(CASE_SENSITIVE)
 

@@ -1,5 +1,5 @@
 """UNLOAD and COPY: rows between PostgreSQL and files on S3.
 
 It may import `local.redshift.sql`, Arrow and S3's client. In reading order: `unload` (a statement carried out), which
-uses `unload_statement` (its clauses), `unload_rows` and `unload_files`; `copy_from`; `clauses`; `storage`.
+uses `unload_statement` (its clauses), `unload_rows` and `unload_files`; `copy_from`; `clauses`; `database`; `storage`.
 """

@@ -5,11 +5,10 @@ AWS documentation: "COPY", "COPY from columnar data formats", "Using a manifest 
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,16 +18,15 @@ import pyarrow.parquet as pq
 from local.redshift.sql.failures import NotImitated, SqlFailed
 from local.redshift.sql.lexer import split
 from local.redshift.sql.names import quoted
-from local.redshift.sql.session import Session
 from local.redshift.transfer.clauses import Clauses, name
 from local.redshift.transfer.storage import keys_under, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import psycopg
     from mypy_boto3_s3.client import S3Client
 
+    from local.redshift.transfer.database import Database
     from local.redshift.transfer.storage import Storage
 
 _BATCH_ROWS: Final = 16_384
@@ -66,29 +64,27 @@ class _Target:
     max_bytes: int
 
 
-def run(connection: psycopg.Connection[Any], statement: str, storage: Storage) -> int:
+def run(database: Database, statement: str, storage: Storage) -> int:
     """Carries out a COPY, all files or none, and returns how many rows it loaded.
 
     Raises `SqlFailed`, `psycopg.Error`, `ClientError`.
     """
-    session = Session(connection)
-    copy = read(statement, is_case_sensitive=session.is_case_sensitive)
+    copy = read(statement, is_case_sensitive=database.session.is_case_sensitive)
     s3 = storage.as_role(copy.role, copy.region)
     table = ".".join(quoted(part) for part in copy.table)
-    targets = _targets(connection, copy)
+    targets = _targets(database, copy)
     sources = _from_manifest(s3, copy) if copy.manifest else _under_prefix(s3, copy)
     if copy.file_format == "PARQUET" and not copy.serialize_to_json and any(target.is_super for target in targets):
         raise SqlFailed("COPY from PARQUET into a SUPER column needs SERIALIZETOJSON")
     names = ", ".join(quoted(target.name) for target in targets)
     rows = 0
-    command = f"COPY {table} ({names}) FROM STDIN (FORMAT csv)"
-    with connection.cursor() as cursor, cursor.copy(command.encode()) as stream:
+    with database.load(table, names) as load:
         for bucket, key in sources:
             with tempfile.TemporaryFile() as file:
                 s3.download_fileobj(bucket, key, file)
                 file.seek(0)
                 for batch in _batches(file, f"s3://{bucket}/{key}", copy, targets):
-                    stream.write(_csv(batch))
+                    load(batch)
                     rows += batch.num_rows
     return rows
 
@@ -138,10 +134,10 @@ def _read_option(clauses: Clauses, copy: Copy) -> None:
             raise NotImitated(f"{token.word or token.text} in COPY")
 
 
-def _targets(connection: psycopg.Connection[Any], copy: Copy) -> list[_Target]:
+def _targets(database: Database, copy: Copy) -> list[_Target]:
     """The columns to fill: the named ones, else all but identity columns, in the table's order."""
     table = ".".join(quoted(part) for part in copy.table)
-    found = connection.execute(
+    found = database.execute(
         "SELECT attname, typname, atttypmod, attidentity <> '' FROM pg_catalog.pg_attribute "
         "JOIN pg_catalog.pg_type t ON t.oid = atttypid "
         "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
@@ -237,10 +233,3 @@ def _check(url: str, column: pa.Array, target: _Target) -> None:
         )
     if target.is_char and pc.all(pc.string_is_ascii(column)).as_py() is False:
         raise SqlFailed(f'{url}: column "{target.name}" is CHAR and takes single-byte characters only')
-
-
-def _csv(batch: pa.RecordBatch) -> bytes:
-    text = io.BytesIO()
-    options = pyarrow.csv.WriteOptions(include_header=False, batch_size=_BATCH_ROWS)
-    pyarrow.csv.write_csv(batch, text, options)
-    return text.getvalue()

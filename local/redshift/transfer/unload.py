@@ -5,32 +5,30 @@ AWS documentation: "UNLOAD", "UNLOAD examples".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from local.redshift.sql import dialect
 from local.redshift.sql.failures import SqlFailed
-from local.redshift.sql.session import Session
 from local.redshift.transfer.storage import keys_under
 from local.redshift.transfer.unload_files import UnloadedFiles
 from local.redshift.transfer.unload_rows import UnloadRows
 from local.redshift.transfer.unload_statement import read
 
 if TYPE_CHECKING:
-    import psycopg
-
+    from local.redshift.transfer.database import Database
     from local.redshift.transfer.storage import Storage
 
 
-def run(connection: psycopg.Connection[Any], statement: str, storage: Storage) -> int:
+def run(database: Database, statement: str, storage: Storage) -> int:
     """Carries out an UNLOAD and returns how many rows it wrote.
 
     A failure leaves the files that were written by then, and no manifest: S3 has no rollback.
     Raises `SqlFailed`, `psycopg.Error`, `ClientError`.
     """
-    session = Session(connection)
+    session = database.session
     unload = read(statement, is_case_sensitive=session.is_case_sensitive)
     s3 = storage.as_role(unload.role, unload.region)
-    rows = UnloadRows(connection, dialect.translate(unload.query, session), unload)
+    rows = UnloadRows(database, dialect.translate(unload.query, session), unload)
     existing = keys_under(s3, unload.bucket, unload.prefix)
     if unload.clean_path and not unload.partition_by:
         for key in existing:

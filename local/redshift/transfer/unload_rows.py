@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,13 +23,11 @@ from local.redshift.sql.lexer import string_literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import psycopg
-
     from local.redshift.sql.queries import Understood
     from local.redshift.sql.session import Type
+    from local.redshift.transfer.database import Database, Described
     from local.redshift.transfer.unload_statement import Unload
 
-_BLOCK_BYTES: Final = 4 * 1024 * 1024
 
 # PostgreSQL's type → Redshift's name in the manifest, and what Parquet gets; None if Redshift refuses that.
 _TYPES: Final[dict[str, tuple[str, pa.DataType | None]]] = {
@@ -81,11 +79,11 @@ class UnloadRows:
     end. `columns` are the columns that are written.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], query: Understood, unload: Unload) -> None:
-        self._connection = connection
+    def __init__(self, database: Database, query: Understood, unload: Unload) -> None:
+        self._database = database
         self._query = query.text
         self._unload = unload
-        self._described = _describe(connection, query)
+        self._described = _describe(database, query)
         self._partitions = [self._partition(name) for name in unload.partition_by]
         dropped = [] if unload.include_partitions else self._partitions
         self.columns = [column for column in self._described if column not in dropped]
@@ -107,17 +105,13 @@ class UnloadRows:
             selected, types = [*selected, f"json_build_array({keys})::text"], [*types, pa.string()]
             order = f" ORDER BY {len(selected)}"
         aliases = ", ".join(column.alias for column in self._described)
-        source = f"SELECT {', '.join(selected)} FROM ({self._query}\n) AS unloaded({aliases}){order}"  # noqa: S608
-        with (
-            self._connection.cursor() as cursor,
-            cursor.copy(f"COPY ({source}) TO STDOUT (FORMAT csv)".encode()) as copy,
-        ):
-            for block in _blocks(copy):
-                rows = _parse(block, types)
-                if self._partitions:
-                    yield from self._by_folder(rows)
-                else:
-                    yield "", self._named(rows)
+        source = f"({self._query}\n) AS unloaded({aliases}){order}"
+        for block in self._database.stream(selected, source):
+            rows = _parse(block, types)
+            if self._partitions:
+                yield from self._by_folder(rows)
+            else:
+                yield "", self._named(rows)
 
     def _selection(self) -> tuple[list[str], list[pa.DataType]]:
         if self._unload.file_format == "PARQUET":
@@ -147,23 +141,17 @@ class UnloadRows:
         return rows.rename_columns(names)
 
 
-def _describe(connection: psycopg.Connection[Any], query: Understood) -> list[UnloadColumn]:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM ({query.text}\n) AS unloaded LIMIT 0".encode())  # noqa: S608
-        described = cursor.description or []
+def _describe(database: Database, query: Understood) -> list[UnloadColumn]:
+    described = database.describe(query.text)
     computed = query.types if len(query.types) == len(described) else [None] * len(described)
-    return [_column(connection, f"c{index}", *pair) for index, pair in enumerate(zip(described, computed, strict=True))]
+    return [_column(f"c{index}", *pair) for index, pair in enumerate(zip(described, computed, strict=True))]
 
 
-def _column(
-    connection: psycopg.Connection[Any], alias: str, described: psycopg.Column, computed: Type | None
-) -> UnloadColumn:
-    known = connection.adapters.types.get(described.type_code)
-    source_type, expression = known.name if known else described.type_display, alias
-    precision, scale = described.precision, described.scale or 0
+def _column(alias: str, described: Described, computed: Type | None) -> UnloadColumn:
+    source_type, precision, scale, expression = described.type_name, described.precision, described.scale, alias
     if source_type == "numeric" and precision is None and computed is not None:
         # PostgreSQL keeps no precision in a computation, and reckons in decimals where Redshift has other numbers.
-        source_type, precision, scale = computed.name, computed.precision, computed.scale
+        source_type, precision, scale = computed
         limits = f"({precision}, {scale})" if precision is not None else ""
         expression = f"CAST({alias} AS {source_type}{limits})"
     base, parquet_type = _TYPES.get(source_type, (source_type, None))
@@ -173,21 +161,8 @@ def _column(
         if precision <= MAX_PRECISION:
             parquet_type = pa.decimal128(precision, scale)
     elif parquet_type == pa.string():
-        schema_type["max_length"] = described.display_size or _MAX_VARCHAR
+        schema_type["max_length"] = described.length or _MAX_VARCHAR
     return UnloadColumn(names.restored(described.name), alias, expression, source_type, schema_type, parquet_type)
-
-
-def _blocks(copy: psycopg.Copy) -> Iterator[bytes]:
-    """Whole rows of CSV, a few megabytes at a time: PostgreSQL sends each row as one message."""
-    rows, size = [], 0
-    while row := copy.read():
-        rows.append(row)
-        size += len(row)
-        if size >= _BLOCK_BYTES:
-            yield b"".join(rows)
-            rows, size = [], 0
-    if rows:
-        yield b"".join(rows)
 
 
 def _parse(block: bytes, types: list[pa.DataType]) -> pa.Table:
@@ -205,8 +180,8 @@ def _parse(block: bytes, types: list[pa.DataType]) -> pa.Table:
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
-                true_values=["t"],
-                false_values=["f"],
+                true_values=["t", "true"],
+                false_values=["f", "false"],
                 check_utf8=False,
             ),
         )

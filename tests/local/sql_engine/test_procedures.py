@@ -12,7 +12,7 @@ from local.redshift.sql import lexer
 
 if TYPE_CHECKING:
     from local.redshift.sql.engine import Engine
-    from tests.local.sql_engine.conftest import Sql
+    from tests.local.sql_engine.conftest import Bucket, Sql
 
 _SCRIPT = Path(__file__).parents[3] / "scripts" / "sp_etl_log_etl_event.sql"
 
@@ -148,7 +148,7 @@ def test_an_sql_function_is_translated_too(sql: Sql) -> None:
     ("options", "body", "named"),
     [
         ("NONATOMIC", "BEGIN END", "NONATOMIC"),
-        ("", "BEGIN UNLOAD ('SELECT 1') TO 's3://b/'; END", "UNLOAD in a procedure"),
+        ("", "BEGIN VACUUM t; END", "VACUUM in a procedure"),
         ("", "BEGIN EXCEPTION WHEN division_by_zero THEN RAISE; END", "an exception handler for anything but OTHERS"),
         ("", "BEGIN PERFORM DATEDIFF(fortnight, SYSDATE, SYSDATE); END", "the date part fortnight"),
     ],
@@ -161,3 +161,86 @@ def test_what_is_not_imitated_in_a_procedure_is_refused_by_name(sql: Sql, option
 def test_a_missing_procedure_is_named(sql: Sql) -> None:
     with pytest.raises(SqlFailed, match=r"^ERROR: procedure public.nowhere\(unknown\) does not exist"):
         sql.run("CALL public.nowhere(:a)", a="x")
+
+
+def test_dynamic_sql_is_redshifts_too(sql: Sql) -> None:
+    sql.run("CREATE TABLE docs (id INT, doc SUPER)")
+    sql.run(
+        "CREATE PROCEDURE adds () AS $$ "
+        "DECLARE v_sql VARCHAR := 'INSERT INTO docs SELECT TOP 1 NVL(NULL, 7), ''[1]'''; "
+        "BEGIN EXECUTE v_sql; EXECUTE v_sql || ' WHERE false'; END $$ LANGUAGE plpgsql"
+    )
+    sql.run("CALL adds()")
+    assert sql.rows("SELECT id, doc FROM docs") == [(7, '"[1]"')]
+
+
+def test_dynamic_sql_gives_its_result_and_takes_values(sql: Sql) -> None:
+    sql.run(
+        "CREATE PROCEDURE asks (n OUT INT, s OUT VARCHAR) AS $$ DECLARE r RECORD; BEGIN s := ''; "
+        "EXECUTE 'SELECT DECODE($1, 1, 4, 5)' INTO n USING 2; "
+        "FOR r IN EXECUTE 'SELECT LEN(x) AS l FROM (SELECT ''ab'' AS x) t' LOOP s := s || r.l; END LOOP; END $$ "
+        "LANGUAGE plpgsql"
+    )
+    assert sql.rows("CALL asks()") == [(5, "2")]
+
+
+_MOVES = """
+CREATE PROCEDURE moves (p_prefix VARCHAR) AS $$
+DECLARE v_sql VARCHAR(MAX);
+BEGIN
+    CREATE TABLE source AS SELECT 1 AS id, 'it''s "here"'::VARCHAR(20) AS t, 1.50::DECIMAL(8, 2) AS d, true AS b,
+        TIMESTAMP '2024-02-29 12:00' AS ts, JSON_PARSE('[1]') AS s, NULL::INT AS e
+        UNION ALL SELECT 2, '', NULL, false, NULL, NULL, 2;
+    CREATE TABLE target (id INT, t VARCHAR(20), d DECIMAL(8, 2), b BOOLEAN, ts TIMESTAMP, s SUPER, e INT);
+    v_sql := 'UNLOAD (' || QUOTE_LITERAL('SELECT * FROM source') || ') TO ''s3://{bucket}/' || p_prefix
+        || ''' IAM_ROLE default FORMAT PARQUET MANIFEST VERBOSE';
+    EXECUTE v_sql;
+    EXECUTE 'COPY target FROM ''s3://{bucket}/' || p_prefix || 'manifest'' IAM_ROLE default FORMAT PARQUET '
+        || 'MANIFEST SERIALIZETOJSON';
+    UNLOAD ('SELECT COUNT(*) AS n FROM target') TO 's3://{bucket}/static/' IAM_ROLE default CSV;
+END;
+$$ LANGUAGE plpgsql
+"""
+
+
+def test_a_procedure_unloads_what_only_its_transaction_sees_and_copies_it_back(sql: Sql, bucket: Bucket) -> None:
+    sql.run(_MOVES.replace("{bucket}", bucket.name))
+    sql.run("CALL moves('out/')")
+    assert sql.rows("SELECT * FROM target ORDER BY id") == [
+        (1, 'it\'s "here"', "1.50", True, "2024-02-29 12:00:00", "[1]", None),
+        (2, "", None, False, None, None, 2),
+    ]
+    assert bucket.manifest("out/")["meta"]["record_count"] == 2
+    elements = bucket.manifest("out/")["schema"]["elements"]
+    assert [element["type"]["base"] for element in elements] == [
+        *("integer", "character varying", "numeric", "boolean", "timestamp without time zone", "super", "integer")
+    ]
+    assert bucket.text("static/") == "2\n"
+    assert sql.rows("SELECT * FROM redshift.answers") == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UNLOAD (''SELECT 1'') TO ''s3://no-such-bucket/'' IAM_ROLE default PARQUET", "NoSuchBucket"),
+        ("UNLOAD (''SELECT 1'') TO ''s3://b/'' IAM_ROLE default FORMAT ORC", "FORMAT ORC is not imitated"),
+        ("VACUUM t", "the statement VACUUM is not imitated"),
+        ("SELECT a FROM nowhere", 'relation "nowhere" does not exist'),
+    ],
+)
+def test_what_fails_in_dynamic_sql_fails_the_call(sql: Sql, statement: str, words: str) -> None:
+    sql.run(f"CREATE PROCEDURE fails () AS $$ BEGIN EXECUTE '{statement}'; END $$ LANGUAGE plpgsql")
+    with pytest.raises(SqlFailed, match=f"^ERROR: .*{words}"):
+        sql.run("CALL fails()")
+
+
+def test_super_is_navigated_in_a_procedures_own_queries(sql: Sql) -> None:
+    sql.run("CREATE TABLE docs (id INT, doc SUPER)")
+    sql.run("""INSERT INTO docs VALUES (1, JSON_PARSE('{"a": {"b": [5]}}'))""")
+    sql.run(
+        "CREATE PROCEDURE reads (n OUT INT, p_id IN INT) AS $$ BEGIN "
+        "IF p_id = 1 THEN SELECT doc.a.b[0] INTO n FROM docs WHERE id = p_id; END IF; "
+        "UPDATE docs SET doc = '[2]' WHERE id = p_id; END $$ LANGUAGE plpgsql"
+    )
+    assert sql.rows("CALL reads(1)") == [(5,)]
+    assert sql.rows("SELECT doc FROM docs") == [('"[2]"',)]
