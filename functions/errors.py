@@ -22,3 +22,14 @@ class AwsRefused(PipelineError):
 
 class MissingConfiguration(PipelineError):
     """An environment variable that the template sets is absent or malformed."""
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return the words of others so that they take at most `limit` bytes as UTF-8 in a message of this application.
+
+    What is cut off is marked by "…"; half a surrogate pair, which is no text, is written as an escape.
+    """
+    encoded = text.encode(errors="backslashreplace")
+    if len(encoded) <= limit:
+        return encoded.decode()
+    return encoded[: limit - len("…".encode())].decode(errors="ignore") + "…"

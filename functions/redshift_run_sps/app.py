@@ -8,11 +8,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from environment import required
-from statements.data_api import RedshiftTarget
+from statements.data_api import RedshiftLogin
 from statements.inputs import parse_input
-from statements.names import CallbackTask, StatementKind, statement_name
+from statements.names import StatementKind
 from statements.procedure_call import ProcedureRequest, procedure_call
-from statements.reporting import record_submission
 from statements.settings import StatementSettings
 from telemetry import logger, metrics, traced
 
@@ -22,7 +21,7 @@ class Settings:
     """This function's environment."""
 
     statements: StatementSettings
-    target: RedshiftTarget
+    login: RedshiftLogin
     allowed_procedures: tuple[str, ...]
 
 
@@ -30,7 +29,7 @@ class Settings:
 def _settings() -> Settings:
     return Settings(
         statements=StatementSettings.from_environment(os.environ),
-        target=RedshiftTarget.from_environment(os.environ),
+        login=RedshiftLogin.from_environment(os.environ),
         allowed_procedures=tuple(required(os.environ, "ALLOWED_PROCEDURES").split(",")),
     )
 
@@ -41,12 +40,10 @@ def _settings() -> Settings:
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Submit the procedure that the execution's input names; the outcome comes through the task token."""
     settings = _settings()
-    task = CallbackTask.from_event(event)
-    name = statement_name(StatementKind.STORED_PROCEDURE, task)
-    logger.append_keys(execution_arn=task.execution_arn, statement_name=name)
-    submission = settings.statements.submitter(settings.target).submit(
-        task,
-        name,
-        lambda: procedure_call(parse_input(ProcedureRequest, event["execution"]["Input"]), settings.allowed_procedures),
+    settings.statements.submitter(settings.login).submit_for(
+        event,
+        StatementKind.STORED_PROCEDURE,
+        lambda _: procedure_call(
+            parse_input(ProcedureRequest, event["execution"]["Input"]), settings.allowed_procedures
+        ),
     )
-    record_submission(submission)

@@ -10,10 +10,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from aws_clients import client
 from data_bucket import load_id, unload_prefix
 from environment import required
-from statements.data_api import RedshiftTarget, Statement
+from statements.data_api import RedshiftLogin, Statement
 from statements.inputs import parse_input
-from statements.names import CallbackTask, StatementKind, statement_name
-from statements.reporting import record_submission
+from statements.names import StatementKind
 from statements.settings import StatementSettings
 from target.describing import configured_target, described_target
 from target.table import TargetTable
@@ -29,7 +28,7 @@ class Settings:
     """This function's environment; `query` is what an input without one unloads, and may be empty."""
 
     statements: StatementSettings
-    redshift: RedshiftTarget
+    login: RedshiftLogin
     bucket: str
     target: TargetTable
     options: UnloadOptions
@@ -40,7 +39,7 @@ class Settings:
 def _settings() -> Settings:
     return Settings(
         statements=StatementSettings.from_environment(os.environ),
-        redshift=RedshiftTarget.from_environment(os.environ),
+        login=RedshiftLogin.from_environment(os.environ),
         bucket=required(os.environ, "DATA_BUCKET"),
         target=configured_target(os.environ),
         options=UnloadOptions.from_environment(os.environ),
@@ -54,18 +53,14 @@ def _settings() -> Settings:
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Submit the UNLOAD that the execution's input asks for; the outcome comes through the task token."""
     settings = _settings()
-    task = CallbackTask.from_event(event)
-    name = statement_name(StatementKind.UNLOAD, task)
-    logger.append_keys(execution_arn=task.execution_arn, statement_name=name)
-    prefix = unload_prefix(load_id(task.execution_arn, name))
-    submission = settings.statements.submitter(settings.redshift).submit(
-        task, name, lambda: _unload(event["execution"]["Input"], prefix, settings)
+    settings.statements.submitter(settings.login).submit_for(
+        event, StatementKind.UNLOAD, lambda name: _unload(event["execution"], name, settings)
     )
-    record_submission(submission)
 
 
-def _unload(execution_input: Any, prefix: str, settings: Settings) -> Statement:
-    query = requested_query(parse_input(LoadRequest, execution_input), settings.query)
+def _unload(execution: dict[str, Any], name: str, settings: Settings) -> Statement:
+    query = requested_query(parse_input(LoadRequest, execution["Input"]), settings.query)
     with_kms = bucket_uses_kms(client("s3"), settings.bucket)
     described_target(client("dynamodb"), settings.target)
-    return unload_statement(query, f"s3://{settings.bucket}/{prefix}", settings.options, encrypt_with_kms=with_kms)
+    destination = f"s3://{settings.bucket}/{unload_prefix(load_id(execution['Id'], name))}"
+    return unload_statement(query, destination, settings.options, encrypt_with_kms=with_kms)

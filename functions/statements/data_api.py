@@ -1,38 +1,33 @@
-"""The Redshift Data API as the callback mechanism needs it; its errors are translated here, once."""
+"""The Redshift Data API as the callback mechanism needs it."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from __future__ import annotations
+
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as UnreachableError
+from botocore.exceptions import ClientError
 
+from aws_errors import named_failures
 from errors import MissingConfiguration
-from statements.errors import RedshiftBusy, RedshiftUnavailable, StatementRefused
-from statements.names import StatementKind, client_token
+from statements.errors import RedshiftBusy, RedshiftUnavailable, StatementForgotten, StatementRefused
+from statements.names import client_token
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_redshift_data import RedshiftDataAPIServiceClient
     from mypy_boto3_redshift_data.type_defs import FieldTypeDef
 
-# "Considerations when calling the Data API" in the Redshift management guide names these as worth a later attempt.
-_BUSY = {"ActiveStatementsExceededException", "ActiveSessionsExceededException", "ThrottlingException"}
-_UNAVAILABLE = {
-    "ExecuteStatementException",
-    "InternalServerException",
-    "InternalFailure",
-    "ServiceUnavailable",
-}
-
-TERMINAL = frozenset({"FINISHED", "FAILED", "ABORTED"})
+_named_failures = partial(named_failures, unavailable=RedshiftUnavailable, busy=RedshiftBusy, refused=StatementRefused)
+_TERMINAL = frozenset({"FINISHED", "FAILED", "ABORTED"})
 
 
 @dataclass(frozen=True)
 class Statement:
     """One SQL statement; `parameters` are bound by the server to the `:name` placeholders in `sql`."""
 
-    kind: StatementKind
     sql: str
     parameters: Mapping[str, str] = field(default_factory=dict)
 
@@ -51,18 +46,21 @@ class StatementState:
     @property
     def is_terminal(self) -> bool:
         """Whether the statement has ended, in whichever way."""
-        return self.status in TERMINAL
+        return self.status in _TERMINAL
 
 
 @dataclass(frozen=True)
-class RedshiftTarget:
+class RedshiftLogin:
     """Where statements run and as whom: the keyword arguments of ExecuteStatement."""
 
     arguments: Mapping[str, str]
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "RedshiftTarget":
-        """Read what the template sets; empty means not used. The template's Rules refuse impossible combinations."""
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read what the template sets; empty means not used. The template's Rules refuse impossible combinations.
+
+        Raises MissingConfiguration.
+        """
         names = {
             "Database": "REDSHIFT_DB_NAME",
             "ClusterIdentifier": "CLUSTER_IDENTIFIER",
@@ -77,21 +75,18 @@ class RedshiftTarget:
 
 
 class RedshiftDataApi:
-    """Submits and describes statements.
+    """Submits and describes statements. Each method raises RedshiftBusy, RedshiftUnavailable and StatementRefused.
 
     Only the IAM role that submitted a statement may describe it, so submitter and callback share a role.
     """
 
-    def __init__(self, client: "RedshiftDataAPIServiceClient") -> None:
+    def __init__(self, client: RedshiftDataAPIServiceClient) -> None:
         self._client = client
 
-    def execute(self, statement: Statement, name: str, target: RedshiftTarget) -> str:
-        """Submit a statement under a name and return its id; the same name runs once in 8 hours.
-
-        Raises RedshiftBusy, RedshiftUnavailable, StatementRefused.
-        """
+    def execute(self, statement: Statement, name: str, login: RedshiftLogin) -> str:
+        """Submit a statement under a name and return its id; the same name runs once in 8 hours."""
         arguments: dict[str, Any] = {
-            **target.arguments,
+            **login.arguments,
             "Sql": statement.sql,
             "StatementName": name,
             "ClientToken": client_token(name),
@@ -99,51 +94,65 @@ class RedshiftDataApi:
         }
         if statement.parameters:
             arguments["Parameters"] = [{"name": key, "value": value} for key, value in statement.parameters.items()]
-        with _translated():
+        with _named_failures():
             return self._client.execute_statement(**arguments)["Id"]
 
     def describe(self, statement_id: str) -> StatementState:
-        """The state of a statement that this role submitted."""
-        with _translated():
-            answer = self._client.describe_statement(Id=statement_id)
+        """Return the state of a statement that this role submitted.
+
+        Raises StatementForgotten, too, a day after the statement has ended.
+        """
+        with _named_failures():
+            try:
+                answer = self._client.describe_statement(Id=statement_id)
+            except ClientError as error:
+                if not _is_forgotten(error):
+                    raise
+                raise StatementForgotten(
+                    f"look in Redshift (SYS_QUERY_HISTORY) how statement {statement_id} ended, and start the execution "
+                    "anew if it has not done its work: the Data API keeps what it knows of a statement for 24 hours."
+                ) from error
         rows = answer.get("ResultRows", -1)
         return StatementState(
             statement_id=answer["Id"],
             status=answer["Status"],
             error=answer.get("Error", ""),
             rows=rows if rows >= 0 else None,
-            duration_seconds=round(answer.get("Duration", 0) / 1e9, 3),
+            # Redshift reports -1 nanoseconds for some statements that failed.
+            duration_seconds=round(max(answer.get("Duration", 0), 0) / 1e9, 3),
             has_result_set=answer.get("HasResultSet", False),
         )
 
     def first_row(self, statement_id: str) -> dict[str, Any]:
-        """The first row of a statement's result set by column name; empty if there is none."""
-        with _translated():
+        """Return the first row of a statement's result set by column name, fit for JSON; empty if there is none."""
+        with _named_failures():
             answer = self._client.get_statement_result(Id=statement_id)
         columns = [column["name"] for column in answer["ColumnMetadata"]]
         records = answer["Records"]
         return dict(zip(columns, map(_value, records[0]), strict=True)) if records else {}
 
 
-def _value(cell: "FieldTypeDef") -> Any:
+def _is_forgotten(error: ClientError) -> bool:
+    """Tell a statement that is unknown by now from a call that is refused for another reason.
+
+    Seen in pulumi/pulumi-aws#2055: "Could not retrieve the query result as it has expired after 1658071606."
+    """
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    return code == "ResourceNotFoundException" or (code == "ValidationException" and "expired" in message)
+
+
+def _value(cell: FieldTypeDef) -> Any:
+    """Return a cell's value as JSON has it, which knows neither bytes nor NaN."""
     if cell.get("isNull"):
         return None
     (value,) = cell.values()
-    return value.hex() if isinstance(value, bytes) else value
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        message = error.response["Error"].get("Message", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in _BUSY:
-            raise RedshiftBusy(f"Redshift takes no more statements now ({code}): {message}") from error
-        if code in _UNAVAILABLE or status >= 500:  # noqa: PLR2004
-            raise RedshiftUnavailable(f"the Redshift Data API failed ({code}): {message}") from error
-        raise StatementRefused(f"the Redshift Data API refused the call ({code}): {message}") from error
-    except (UnreachableError, HTTPClientError) as error:
-        raise RedshiftUnavailable(f"the Redshift Data API could not be reached ({type(error).__name__}).") from error
+    match value:
+        case bytes():
+            return value.hex()
+        case float() if math.isnan(value):
+            return "NaN"
+        case float() if math.isinf(value):
+            return "Infinity" if value > 0 else "-Infinity"
+        case str():
+            return value.encode(errors="replace").decode()
+    return value

@@ -20,15 +20,23 @@ class RedshiftBusy(TransientError):
 
 
 class RedshiftUnavailable(TransientError):
-    """The Data API failed on its own side (HTTP 5xx), or could not be reached."""
+    """The Data API failed on its own side (HTTP 5xx), could not be reached, or does not agree with itself yet."""
 
 
 class StatementRefused(PipelineError):
     """The Data API refused the call itself: bad parameters, no such cluster, no permission. Nothing ran."""
 
 
+class StatementForgotten(PipelineError):
+    """Redshift no longer knows the statement, or may not know that it has run it: how it ended is not told."""
+
+
 class OutcomeNotVisible(PipelineError):
     """Redshift announced the end of a statement that the Data API still calls running; the event must come again."""
+
+
+class OutcomeNotTold(PipelineError):
+    """The statement has ended, but Step Functions does not let this attempt of its task be resumed."""
 
 
 class StatementFailed(PipelineError):

@@ -14,7 +14,10 @@ _FOLDED = re.compile(r"[a-z_][a-z0-9_$]*")
 
 @dataclass(frozen=True)
 class Identifier:
-    """A name of one or more parts, each as Redshift stores it: unquoted parts in lower case, quoted ones as written."""
+    """A name of one or more parts: unquoted ones in lower case, quoted ones as written.
+
+    Redshift stores letters in lower case from quotes too, unless enable_case_sensitive_identifier is on.
+    """
 
     parts: tuple[str, ...]
 
@@ -36,7 +39,7 @@ def parse_identifier(text: str, max_parts: int = 3) -> Identifier:
     parts: list[str] = []
     position = 0
     while match := _PART.match(text, position):
-        parts.append(_stored(match.group()))
+        parts.append(stored_part(match.group()))
         position = match.end()
         if position == len(text):
             break
@@ -55,7 +58,8 @@ def parse_identifier(text: str, max_parts: int = 3) -> Identifier:
     return Identifier(tuple(parts))
 
 
-def _stored(part: str) -> str:
+def stored_part(part: str) -> str:
+    """Return one part of a name as it is stored: without its quotes, or else with ASCII letters in lower case."""
     if part.startswith('"'):
         return part[1:-1].replace('""', '"')
     return "".join(letter.lower() if letter.isascii() else letter for letter in part)
@@ -74,7 +78,11 @@ def _utf8(part: str, text: str, max_parts: int) -> bytes:
 
 def _invalid(text: str, max_parts: int) -> InvalidIdentifier:
     shown = text if len(text) <= 200 else text[:200] + "…"  # noqa: PLR2004
-    return InvalidIdentifier(
-        f"{shown!r} is not an identifier: give a name of one to {max_parts} parts joined by dots, "
-        'each of letters, digits, _ and $ or in double quotes, such as public.my_name or public."My name".'
-    )
+    if max_parts == 1:
+        wanted = 'one name of letters, digits, _ and $ or in double quotes, such as my_name or "My name"'
+    else:
+        wanted = (
+            f"a name of one to {max_parts} parts joined by dots, each of letters, digits, _ and $ or in double quotes, "
+            'such as public.my_name or public."My name"'
+        )
+    return InvalidIdentifier(f"{shown!r} is not an identifier: give {wanted}.")

@@ -1,13 +1,12 @@
-"""Names that tie one attempt of a task to one statement, computed rather than stored.
+"""Names that tie a task to its statement, computed rather than stored.
 
 A retried Lambda computes the same name and the same client token, so the SQL runs once however often it is retried.
 """
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import Any
+
+from statements.tasks import CallbackTask
 
 
 class StatementKind(StrEnum):
@@ -17,33 +16,17 @@ class StatementKind(StrEnum):
     UNLOAD = "redshift-unload-event-"
 
 
-@dataclass(frozen=True)
-class CallbackTask:
-    """A state of a state machine that waits for its task token."""
+def statement_name(kind: StatementKind, task: CallbackTask, redrives: int = 0) -> str:
+    """Return `<prefix>|<epoch seconds of the execution's start>|<digest>`, at most 128 characters.
 
-    token: str
-    execution_arn: str
-    state_name: str
-    entered_at: datetime
-
-    @classmethod
-    def from_event(cls, event: dict[str, Any]) -> "CallbackTask":
-        """Read the context object's nodes that the state machine passes: `execution`, `state` and `task_token`."""
-        return cls(
-            token=event["task_token"],
-            execution_arn=event["execution"]["Id"],
-            state_name=event["state"]["Name"],
-            entered_at=datetime.fromisoformat(event["state"]["EnteredTime"]),
-        )
-
-
-def statement_name(kind: StatementKind, task: CallbackTask) -> str:
-    """`<prefix>|<epoch seconds of the state's entry>|<digest>`, at most 128 characters."""
-    attempt = "\n".join([task.execution_arn, task.state_name, task.entered_at.isoformat()])
-    digest = hashlib.sha256(attempt.encode()).hexdigest()[:32]
-    return f"{kind.value}|{int(task.entered_at.timestamp())}|{digest}"
+    The same for every attempt of a state: no retry and no redrive moves what it is made of, and a state machine enters
+    each of its states once. `redrives` is that of the redrive which runs the statement anew.
+    """
+    parts = [task.execution_arn, task.started_at.isoformat(), task.state_name, str(redrives)]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return f"{kind.value}|{int(task.started_at.timestamp())}|{digest}"
 
 
 def client_token(name: str) -> str:
-    """The Data API's idempotency token of a statement name: 64 characters, its maximum length."""
+    """Return the Data API's idempotency token of a statement name: 64 characters, its maximum length."""
     return hashlib.sha256(name.encode()).hexdigest()

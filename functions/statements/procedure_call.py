@@ -1,23 +1,25 @@
 """From the payload of a stored-procedure execution to one CALL statement with bound arguments."""
 
+import json
 import math
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from statements.argument_types import SUPER, parse_type
 from statements.data_api import Statement
 from statements.errors import ProcedureNotAllowed
-from statements.identifiers import Identifier, parse_identifier
+from statements.identifiers import Identifier, parse_identifier, stored_part
 from statements.inputs import ExecutionInput
-from statements.names import StatementKind
 
 MAX_TEXT_BYTES = 65_535  # VARCHAR's maximum, in bytes ("Character types" in the Redshift database guide)
+MAX_ARGUMENTS = 32  # "Stored procedure limitations"
 MAX_CALL_BYTES = 100_000  # the Data API's older, lower limit for one query string; newer pages say 200 KB
 
-_QUOTED_OR_CAPITALS = re.compile(r'"(?:[^"]|"")*"|[A-Z]+')
+_QUOTED_OR_PLAIN = re.compile(r'"(?:[^"]|"")*"|[^"]+')
 _PATTERN_PART = re.compile(r'(?:"(?:[^"]|"")*"|[^."])+')
 
 Scalar = str | int | float | bool | None
@@ -44,58 +46,111 @@ def _check_text(text: str) -> None:
         raise ValueError(f"has {size:,} bytes as UTF-8, more than VARCHAR's {MAX_TEXT_BYTES:,}: shorten it")
 
 
-CheckedScalar = Annotated[Any, AfterValidator(_check_scalar)]
 CheckedText = Annotated[str | None, AfterValidator(_check_scalar)]
 
 
+class Argument(ExecutionInput):
+    """One argument: a value, and the type that it is cast to; without one, Redshift finds the type.
+
+    The value of a `super` is any JSON, that of every other type a scalar.
+    """
+
+    value: Any
+    type: Annotated[str, AfterValidator(parse_type)] | None = None
+
+    @model_validator(mode="after")
+    def _value_fits(self) -> Self:
+        if self.type == SUPER:
+            _check_text(self.text)
+        else:
+            _check_scalar(self.value)
+        return self
+
+    @property
+    def text(self) -> str:
+        """The value as it is bound."""
+        if self.type == SUPER:
+            try:
+                return json.dumps(self.value, ensure_ascii=False, allow_nan=False)
+            except ValueError:
+                raise ValueError("NaN and Infinity are not JSON numbers: give a string") from None
+        return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
+
+    def sql(self, placeholder: str) -> str:
+        """The argument in SQL, where `placeholder` stands for its bound text."""
+        # The Data API can bind neither NULL nor an empty string, so these two stand in the SQL.
+        text = "NULL" if self.value is None else placeholder if self.text else "''"
+        if self.type is None:
+            return text
+        if self.type == SUPER and self.value is not None:
+            return f"JSON_PARSE({text})"
+        return f"{text}::{self.type}"
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the value is bound to a placeholder."""
+        return self.value is not None and bool(self.text)
+
+
+def _as_argument(value: Any) -> Any:
+    if isinstance(value, dict | Argument):
+        return value
+    return Argument.model_construct(value=_check_scalar(value), type=None)
+
+
 class ProcedureRequest(ExecutionInput):
-    """The payload: `spname`, and either `event_message` or `arguments` (or neither, for a procedure without any)."""
+    """The payload: `spname`, and either `event_message` or `arguments` (or neither, for a procedure without any).
+
+    An argument is a scalar, or `{"value": …, "type": …}`.
+    """
 
     spname: str
     event_message: CheckedText = None
-    arguments: list[CheckedScalar] = Field(default_factory=list)
+    arguments: list[Annotated[Argument, BeforeValidator(_as_argument)]] = Field(
+        default_factory=list, max_length=MAX_ARGUMENTS
+    )
 
     @model_validator(mode="after")
-    def _one_kind_of_argument(self) -> "ProcedureRequest":
+    def _one_kind_of_argument(self) -> Self:
         if {"event_message", "arguments"} <= self.model_fields_set:
             raise ValueError("give event_message or arguments, not both")
-        size = sum(len(str(value).encode()) for value in self.values)
+        size = sum(len(argument.text.encode()) for argument in self.call_arguments)
         if size > MAX_CALL_BYTES:
             raise ValueError(f"the arguments have {size:,} bytes in all, more than {MAX_CALL_BYTES:,}: pass less")
         return self
 
     @property
-    def values(self) -> Sequence[Scalar]:
+    def call_arguments(self) -> Sequence[Argument]:
         """The procedure's arguments in order."""
-        return [self.event_message] if "event_message" in self.model_fields_set else self.arguments
+        if "event_message" in self.model_fields_set:
+            return [Argument.model_construct(value=self.event_message, type=None)]
+        return self.arguments
 
 
 def procedure_call(request: ProcedureRequest, allowed: Sequence[str]) -> Statement:
-    """`CALL "schema"."procedure"(:a1, …)`.
+    """Return `CALL "schema"."procedure"(:a1, …)`.
 
     `allowed` holds shell-style patterns of procedure names as a person writes them (`public.sp_*`).
     Raises InvalidIdentifier and ProcedureNotAllowed.
     """
     procedure = parse_identifier(request.spname)
     _check_allowed(procedure, allowed)
-    arguments = []
-    parameters = {}
-    for number, value in enumerate(request.values, start=1):
-        match value:
-            # The Data API can bind neither NULL nor an empty string, so these two stand in the SQL.
-            case None:
-                arguments.append("NULL")
-            case "":
-                arguments.append("''")
-            case _:
-                parameters[f"a{number}"] = _text(value)
-                arguments.append(f":a{number}")
-    sql = f"CALL {procedure.sql}({', '.join(arguments)})"
-    return Statement(StatementKind.STORED_PROCEDURE, sql, parameters)
+    prefix = _placeholder_prefix(procedure.sql)
+    numbered = {f"{prefix}{number}": argument for number, argument in enumerate(request.call_arguments, start=1)}
+    arguments = ", ".join(argument.sql(f":{name}") for name, argument in numbered.items())
+    parameters = {name: argument.text for name, argument in numbered.items() if argument.is_bound}
+    return Statement(f"CALL {procedure.sql}({arguments})", parameters)
 
 
-def _text(value: str | float | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _placeholder_prefix(procedure: str) -> str:
+    """Return what placeholders begin with, such that none can be seen in a quoted name such as "at:a1".
+
+    Whether the Data API looks for placeholders there is documented nowhere.
+    """
+    prefix = "a"
+    while f":{prefix}" in procedure.lower():
+        prefix += "_"
+    return prefix
 
 
 def _check_allowed(procedure: Identifier, allowed: Sequence[str]) -> None:
@@ -107,13 +162,14 @@ def _check_allowed(procedure: Identifier, allowed: Sequence[str]) -> None:
 
 
 def _matches(procedure: Identifier, pattern: str) -> bool:
-    """Whether a pattern has as many parts as the name and each matches; `*` alone matches every name.
+    """Tell whether a pattern has as many parts as the name and each matches; `*` alone matches every name.
 
-    As in a name, capitals outside of quotes stand for lower case.
+    As in a name, capitals outside of quotes stand for lower case, and quotes are no part of what they enclose.
     """
     if pattern == "*":
         return True
-    names = [str(Identifier((part,))) for part in procedure.parts]
-    folded = _QUOTED_OR_CAPITALS.sub(lambda found: found[0] if found[0][0] == '"' else found[0].lower(), pattern)
-    patterns = [part.replace("[", "[[]") for part in _PATTERN_PART.findall(folded)]
-    return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))
+    patterns = [
+        _QUOTED_OR_PLAIN.sub(lambda found: stored_part(found[0]), part).replace("[", "[[]")
+        for part in _PATTERN_PART.findall(pattern)
+    ]
+    return len(procedure.parts) == len(patterns) and all(map(fnmatchcase, procedure.parts, patterns))

@@ -1,7 +1,7 @@
 """What the callback mechanism logs and counts."""
 
+from errors import PipelineError
 from statements.resuming import Resumption
-from statements.submitting import Submission
 from telemetry import MetricUnit, logger, metrics
 
 _METRIC_OF_END = {
@@ -16,21 +16,29 @@ _METRIC_OF_EVENT = _METRIC_OF_END | {
 }
 
 
-def record_submission(submission: Submission) -> None:
-    """Count and log what an attempt to submit came to: each statement once, its end too if its event was lost."""
-    logger.append_keys(statement_id=submission.statement_id)
-    if submission.is_new:
-        logger.info("statement submitted")
-        metrics.add_metric("StatementsSubmitted", MetricUnit.Count, 1)
-    elif submission.resumption:
-        logger.info("statement found again", resumption=submission.resumption.value)
+def record_submitted() -> None:
+    """Count and log a statement whose id is noted: each once."""
+    logger.info("statement submitted")
+    metrics.add_metric("StatementsSubmitted", MetricUnit.Count, 1)
+
+
+def record_second_look(resumption: Resumption, *, found: bool) -> None:
+    """Count and log what came of looking at a statement again, and its end too if its event was lost.
+
+    `found` tells whether an attempt before had submitted it and noted its id.
+    """
+    logger.info("statement looked at again", resumption=resumption.value)
+    if found:
         metrics.add_metric("StatementsReattached", MetricUnit.Count, 1)
-    if submission.resumption in _METRIC_OF_END:
-        metrics.add_metric(_METRIC_OF_END[submission.resumption], MetricUnit.Count, 1)
-    if submission.failure:
-        logger.warning("task failed", error=type(submission.failure).__name__, cause=str(submission.failure))
-        if submission.statement_id is None:
-            metrics.add_metric("StatementsNotSubmitted", MetricUnit.Count, 1)
+    if resumption in _METRIC_OF_END:
+        metrics.add_metric(_METRIC_OF_END[resumption], MetricUnit.Count, 1)
+
+
+def record_failure(failure: PipelineError, statement_id: str | None) -> None:
+    """Log what a task is failed with, and count it if Redshift has no statement of its own for it."""
+    logger.warning("task failed", error=type(failure).__name__, cause=str(failure))
+    if statement_id is None:
+        metrics.add_metric("StatementsNotSubmitted", MetricUnit.Count, 1)
 
 
 def record_resumption(resumption: Resumption, seconds: float) -> None:

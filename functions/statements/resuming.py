@@ -1,25 +1,36 @@
 """Telling the task that waits for a statement how it ended: one idempotent function, whoever notices the end."""
 
+from __future__ import annotations
+
 import json
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aws_errors import named_failures
-from errors import PipelineError
-from statements.errors import StatementAborted, StatementFailed, StatementRefused
+from errors import PipelineError, shortened
+from statements.data_api import RedshiftDataApi, StatementState
+from statements.errors import (
+    RedshiftUnavailable,
+    StatementAborted,
+    StatementFailed,
+    StatementForgotten,
+    StatementRefused,
+)
 from statements.names import StatementKind
+from statements.token_store import TokenRow, TokenStore
 from telemetry import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_stepfunctions import SFNClient
 
-    from statements.data_api import RedshiftDataApi, StatementState
-    from statements.token_store import TokenRow, TokenStore
-
-# SendTaskSuccess and SendTaskFailure in the Step Functions API reference; boto3 does not check these.
+# SendTaskSuccess and SendTaskFailure in the Step Functions API reference; boto3 does not check these. The reference
+# does not say whether a cause is measured in characters or in bytes, so it has to fit as bytes.
 _MAX_OUTPUT_BYTES = 262_144
-_MAX_RESULT_BYTES = _MAX_OUTPUT_BYTES - 4096  # leaves room for the rest of the output
-_MAX_CAUSE_CHARACTERS = 32_768
+_MAX_CAUSE_BYTES = 32_768
+_MAX_REASON_BYTES = 1_000
 
 
 class Resumption(StrEnum):
@@ -36,7 +47,7 @@ class Resumption(StrEnum):
 class TaskResumer:
     """Resumes tasks from the outcome that Redshift itself reports, never from what an event claims."""
 
-    def __init__(self, steps: "SFNClient", data_api: "RedshiftDataApi", tokens: "TokenStore") -> None:
+    def __init__(self, steps: SFNClient, data_api: RedshiftDataApi, tokens: TokenStore) -> None:
         self._steps = steps
         self._data_api = data_api
         self._tokens = tokens
@@ -50,30 +61,38 @@ class TaskResumer:
     def resume(self, name: str, statement_id: str) -> Resumption:
         """Resume the task that waits for this statement, if it has ended and the task has not been told yet.
 
-        Raises RedshiftBusy, RedshiftUnavailable or AwsUnavailable when the outcome can't be read or told now.
+        Every token that was saved for the statement is told, as the newest need not be the one that still waits. Raises
+        RedshiftBusy, RedshiftUnavailable or AwsUnavailable when the outcome can't be read or told now,
+        StatementForgotten, StatementRefused or AwsRefused when it never can.
         """
         row = self._tokens.find(name)
         if row is None or (row.statement_id or statement_id) != statement_id:
             return Resumption.UNKNOWN
         logger.append_keys(execution_arn=row.execution_arn)
-        if row.resumed:
+        if not row.waiting:
             return Resumption.DUPLICATE
         try:
             state = self._data_api.describe(statement_id)
-        except StatementRefused:
+        except (StatementRefused, StatementForgotten):
             if row.statement_id is None:
                 # A name of ours on a statement that this role never ran: somebody else's.
                 return Resumption.UNKNOWN
             raise
         if not state.is_terminal:
+            if row.has_ended:
+                raise RedshiftUnavailable(
+                    f"statement {statement_id} has been seen to end ({row.status}), but is still described as "
+                    f"{state.status}, try again later."
+                )
             return Resumption.NOT_ENDED
-        outcome = self._tell(row, state)
-        self._tokens.mark_resumed(row, statement_id, state.status)
-        return outcome
+        return self._tell_all(row, state)
 
     def fail(self, token: str, error: PipelineError) -> Resumption:
-        """Fail the task that holds a token, with the error's class name and its message."""
-        cause = str(error)[:_MAX_CAUSE_CHARACTERS]
+        """Fail the task that holds a token, with the error's class name and its message; LATE if it no longer waits.
+
+        Raises AwsUnavailable and AwsRefused.
+        """
+        cause = shortened(str(error), _MAX_CAUSE_BYTES)
         with named_failures():
             try:
                 self._steps.send_task_failure(taskToken=token, error=type(error).__name__, cause=cause)
@@ -81,15 +100,28 @@ class TaskResumer:
                 return Resumption.LATE
         return Resumption.FAILED
 
-    def _tell(self, row: "TokenRow", state: "StatementState") -> Resumption:
+    def _tell_all(self, row: TokenRow, state: StatementState) -> Resumption:
+        tell = self._outcome(row, state)
+        told = Resumption.LATE
+        # A token that is saved meanwhile may belong to an attempt that was told "still running".
+        while row.waiting:
+            for token in sorted(row.waiting):
+                answer = tell(token)
+                told = told if answer is Resumption.LATE else answer
+            row = self._tokens.mark_told(row, state.statement_id, state.status)
+        return told
+
+    def _outcome(self, row: TokenRow, state: StatementState) -> Callable[[str], Resumption]:
+        """Return what tells a token how the statement ended."""
         match state.status:
             case "FINISHED":
-                return self._succeed(row.token, self._output(row, state))
+                return partial(self._succeed, output=self._output(row, state))
             case "ABORTED":
                 message = state.error or "the statement was cancelled"
-                return self.fail(row.token, StatementAborted(f"{message} (statement {state.statement_id})"))
+                return partial(self.fail, error=StatementAborted(_with_id(message, state.statement_id)))
             case _:
-                return self.fail(row.token, StatementFailed(f"{state.error} (statement {state.statement_id})"))
+                message = state.error or "Redshift gives no reason"
+                return partial(self.fail, error=StatementFailed(_with_id(message, state.statement_id)))
 
     def _succeed(self, token: str, output: str) -> Resumption:
         with named_failures():
@@ -99,27 +131,31 @@ class TaskResumer:
                 return Resumption.LATE
         return Resumption.SUCCEEDED
 
-    def _output(self, row: "TokenRow", state: "StatementState") -> str:
+    def _output(self, row: TokenRow, state: StatementState) -> str:
         output: dict[str, Any] = {
             "statement_id": state.statement_id,
             "statement_name": row.name,
             "rows": state.rows,
             "duration_seconds": state.duration_seconds,
         }
-        if row.kind is StatementKind.STORED_PROCEDURE and state.has_result_set:
-            output |= self._result(state.statement_id)
-        return json.dumps(output, ensure_ascii=False)
-
-    def _result(self, statement_id: str) -> dict[str, Any]:
-        """The row of OUT parameters, or why it is left out: the procedure has done its work in any case.
-
-        Redshift keeps the row for 24 hours to be read from there.
-        """
+        if row.kind is not StatementKind.STORED_PROCEDURE or not state.has_result_set:
+            return _json(output)
+        # The procedure has done its work whether or not its row of OUT parameters can be passed on: Redshift keeps it
+        # for 24 hours to be read from there.
         try:
-            row = self._data_api.first_row(statement_id)
+            whole = _json(output | {"result": self._data_api.first_row(state.statement_id)})
         except StatementRefused as error:
-            return {"result": None, "result_omitted": str(error)}
-        size = len(json.dumps(row, ensure_ascii=False).encode())
-        if size > _MAX_RESULT_BYTES:
-            return {"result": None, "result_omitted": f"{size:,} bytes are more than a state may pass on"}
-        return {"result": row}
+            return _json(output | {"result": None, "result_omitted": shortened(str(error), _MAX_REASON_BYTES)})
+        if (size := len(whole.encode())) > _MAX_OUTPUT_BYTES:
+            return _json(output | {"result": None, "result_omitted": f"{size:,} bytes are more than a state passes on"})
+        return whole
+
+
+def _json(output: dict[str, Any]) -> str:
+    return json.dumps(output, ensure_ascii=False, allow_nan=False)
+
+
+def _with_id(message: str, statement_id: str) -> str:
+    """Return Redshift's message with the statement's id, which is not what is cut if both are too long."""
+    where = f" (statement {statement_id})"
+    return shortened(message, _MAX_CAUSE_BYTES - len(where)) + where

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from aws_clients import client
 from environment import required
-from statements.data_api import RedshiftDataApi, RedshiftTarget
+from statements.data_api import RedshiftDataApi, RedshiftLogin
 from statements.resuming import TaskResumer
 from statements.submitting import TaskSubmitter
 from statements.token_store import TokenStore
@@ -19,17 +20,17 @@ class StatementSettings:
     region: str | None
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "StatementSettings":
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read META_TABLE and REDSHIFT_REGION; raises MissingConfiguration."""
         return cls(required(environment, "META_TABLE"), environment.get("REDSHIFT_REGION") or None)
 
     def resumer(self) -> TaskResumer:
-        """The one way to resume tasks."""
+        """Return the one way to resume tasks."""
         return TaskResumer(client("stepfunctions"), self._data_api(), self._tokens())
 
-    def submitter(self, target: RedshiftTarget) -> TaskSubmitter:
-        """The one way to submit statements."""
-        return TaskSubmitter(self._data_api(), target, self._tokens(), self.resumer())
+    def submitter(self, login: RedshiftLogin) -> TaskSubmitter:
+        """Return the one way to submit statements."""
+        return TaskSubmitter(self._data_api(), login, self._tokens(), self.resumer())
 
     def _data_api(self) -> RedshiftDataApi:
         return RedshiftDataApi(client("redshift-data", self.region))

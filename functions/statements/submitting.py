@@ -1,64 +1,95 @@
 """Submitting a statement for a task that waits, so that any number of attempts run the SQL once."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from errors import PipelineError
+from statements.data_api import RedshiftDataApi, RedshiftLogin, Statement
+from statements.errors import OutcomeNotTold, StatementForgotten
+from statements.names import StatementKind, statement_name
+from statements.reporting import record_failure, record_second_look, record_submitted
+from statements.resuming import Resumption, TaskResumer
+from statements.tasks import CallbackTask
+from statements.token_store import TokenRow, TokenStore
+from telemetry import logger
 
-if TYPE_CHECKING:
-    from statements.data_api import RedshiftDataApi, RedshiftTarget, Statement
-    from statements.names import CallbackTask
-    from statements.resuming import Resumption, TaskResumer
-    from statements.token_store import TokenStore
-
-
-@dataclass
-class Submission:
-    """What an attempt to submit has come to.
-
-    `statement_id` is that of the task's statement, None if Redshift has none; `is_new` tells whether this attempt
-    submitted it; `resumption` is what came of looking at what an attempt before may have submitted; `failure` is what
-    the task was failed with.
-    """
-
-    statement_id: str | None = None
-    is_new: bool = False
-    resumption: "Resumption | None" = None
-    failure: PipelineError | None = None
+# How long the Data API knows a client token ("Using the Amazon Redshift Data API", idempotency).
+_CLIENT_TOKEN_SECONDS = 8 * 3600
 
 
 @dataclass(frozen=True)
 class TaskSubmitter:
     """Submits statements on behalf of tasks that wait for a token."""
 
-    data_api: "RedshiftDataApi"
-    target: "RedshiftTarget"
-    tokens: "TokenStore"
-    resumer: "TaskResumer"
+    data_api: RedshiftDataApi
+    login: RedshiftLogin
+    tokens: TokenStore
+    resumer: TaskResumer
 
-    def submit(self, task: "CallbackTask", name: str, make_statement: Callable[[], "Statement"]) -> Submission:
-        """Make the task's statement and submit it by its name; a named failure fails the task and is returned.
+    def submit_for(
+        self, event: dict[str, Any], kind: StatementKind, make_statement: Callable[[str], Statement]
+    ) -> None:
+        """Submit the statement that is made for a name, for the task of an event; a named failure fails the task.
 
         Failing through the token rather than by raising gives the state machine the error's name and message as they
-        are, without a stack trace around them, and the same way as a failure inside Redshift.
+        are, without a stack trace around them, and the same way as a failure inside Redshift. Raises the failure only
+        if the task can't be failed through its token, so that it ends in any case.
         """
-        submission = Submission()
+        task = CallbackTask.from_event(event)
+        logger.append_keys(execution_arn=task.execution_arn)
+        statement_id = None
         try:
-            self._submit_once(task, name, make_statement(), submission)
+            name = self._name(kind, task)
+            logger.append_keys(statement_name=name)
+            statement = make_statement(name)
+            row = self.tokens.save_token(name, kind, task)
+            statement_id = row.statement_id or self._execute(row, statement)
+            logger.append_keys(statement_id=statement_id)
+            if row.statement_id is None:
+                self.tokens.save_statement_id(name, statement_id)
+                # Not before its id is noted: the next attempt would submit it again, under the same client token.
+                record_submitted()
+            if row.attempts > 1:
+                # The statement of the attempt before may have ended already: its event will not come again.
+                self._look_again(row, statement_id)
         except PipelineError as error:
-            self.resumer.fail(task.token, error)
-            submission.failure = error
-        return submission
+            record_failure(error, statement_id)
+            if self.resumer.fail(task.token, error) is Resumption.LATE:
+                raise
 
-    def _submit_once(self, task: "CallbackTask", name: str, statement: "Statement", submission: Submission) -> None:
-        row = self.tokens.save_token(name, statement.kind, task)
-        submission.statement_id = row.statement_id
-        if submission.statement_id is None:
-            submission.statement_id = self.data_api.execute(statement, name, self.target)
-            self.tokens.save_statement_id(name, submission.statement_id)
-            # Not before its id is noted: the next attempt would submit it again, under the same client token.
-            submission.is_new = True
-        if row.attempts > 1:
-            # The statement of the attempt before may have ended already: its event will not come again.
-            submission.resumption = self.resumer.resume(name, submission.statement_id)
+    def _name(self, kind: StatementKind, task: CallbackTask) -> str:
+        """Return the name of the task's statement: a redrive runs anew what has failed or was cancelled before it.
+
+        What a redrive has chosen once stays its choice: its row has its number.
+        """
+        anew = statement_name(kind, task, task.redrives)
+        if not task.redrives:
+            return anew
+        names = (statement_name(kind, task, redrives) for redrives in range(task.redrives, -1, -1))
+        last = next(filter(None, map(self.tokens.find, names)), None)
+        if last is None:
+            return anew
+        if last.redrives == task.redrives or last.statement_id is None:
+            return last.name
+        status = last.status if last.has_ended else self.data_api.describe(last.statement_id).status
+        return anew if status in {"FAILED", "ABORTED"} else last.name
+
+    def _execute(self, row: TokenRow, statement: Statement) -> str:
+        if time.time() - row.created_at > _CLIENT_TOKEN_SECONDS:
+            raise StatementForgotten(
+                f"look in Redshift (SYS_QUERY_HISTORY) whether statement {row.name} has run, and start the execution "
+                "anew if it has not: an attempt more than 8 hours ago did not learn its id, and Redshift might run it "
+                "a second time."
+            )
+        return self.data_api.execute(statement, row.name, self.login)
+
+    def _look_again(self, row: TokenRow, statement_id: str) -> None:
+        resumption = self.resumer.resume(row.name, statement_id)
+        record_second_look(resumption, found=row.statement_id is not None)
+        if resumption is Resumption.LATE:
+            raise OutcomeNotTold(
+                f"look in Redshift how statement {statement_id} ended: it is over, but Step Functions says that this "
+                "task no longer waits for it."
+            )

@@ -8,7 +8,6 @@ from typing import Self
 from environment import required, whole_number
 from errors import MissingConfiguration
 from statements.data_api import Statement
-from statements.names import StatementKind
 from unload.errors import InvalidQuery
 
 # The Data API's older, lower limit for one query string ("Using the Amazon Redshift Data API"); newer pages say 200 KB.
@@ -76,7 +75,7 @@ def unload_statement(query: str, destination: str, options: UnloadOptions, *, en
             f"the UNLOAD statement has {size:,} bytes, more than the Data API's {_MAX_SQL_BYTES:,}: "
             "shorten the query, or make it a view."
         )
-    return Statement(StatementKind.UNLOAD, sql)
+    return Statement(sql)
 
 
 def quote_literal(text: str) -> str:

@@ -167,7 +167,7 @@ def test_each_function_gets_what_it_works_with_and_nothing_that_grows_with_the_t
     execution_arn = run.execution["executionArn"]
     unload, listing, verify = (parameters["Payload"] for parameters in run.parameters("lambda"))
     assert (unload["execution"]["Id"], unload["execution"]["Input"]) == (execution_arn, request)
-    assert (unload["state"]["Name"], bool(unload["task_token"])) == (UNLOAD, True)
+    assert (unload["state"], bool(unload["task_token"])) == (UNLOAD, True)
     assert (listing["execution"]["Id"], listing["execution"]["Input"]) == (execution_arn, request)
     assert listing["unload"] == UNLOADED
     assert (verify["plan"], verify["execution_arn"]) == (plan(), execution_arn)

@@ -73,8 +73,8 @@ def start(state: str, execution_input: Any, name: str) -> dict[str, Any]:
         input=json.dumps(execution_input),
     )["executionArn"]
     return {
-        "execution": {"Id": arn, "Input": execution_input, "RedriveCount": 0},
-        "state": {"Name": state, "EnteredTime": "2026-11-22T03:00:04.123Z", "RetryCount": 0},
+        "execution": {"Id": arn, "Input": execution_input, "StartTime": "2026-11-22T03:00:04.123Z", "RedriveCount": 0},
+        "state": state,
         "task_token": _token(),
     }
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.exceptions import ClientError
 
 import aws_clients
 from errors import MissingConfiguration
 from statements.errors import OutcomeNotVisible, RedshiftBusy
+from tests.unit.waiting_task import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +41,14 @@ def _on(event: str, handler: Callable[..., Any]) -> Callable[[], None]:
     return lambda: events.unregister(event, handler)
 
 
-def _retried(pipeline: Pipeline, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The event of the task's next attempt, with another token, and the execution that waits for this token."""
-    other = pipeline.start_task({}, "second-token")
+def _retried(pipeline: Pipeline, event: dict[str, Any], name: str = "second-token") -> tuple[dict[str, Any], str]:
+    """The event of the task's next attempt, with another token, and the execution that waits for this token.
+
+    The token of the attempt before is spent, if it was not already.
+    """
+    with suppress(ClientError):
+        boto3.client("stepfunctions", REGION).send_task_failure(taskToken=event["task_token"], error="Lambda.Unknown")
+    other = pipeline.start_task({}, name)
     return event | {"task_token": other["task_token"]}, other["execution"]["Id"]
 
 
@@ -82,13 +91,20 @@ def test_a_statement_that_did_not_finish_fails_its_task_with_redshifts_message(
     assert pipeline.causes[0].startswith(ERROR)
 
 
-def test_a_message_longer_than_a_cause_may_be_is_cut(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("status", ["FAILED", "ABORTED"])
+@pytest.mark.parametrize("letter", ["x", "é", "😀"])
+def test_a_message_longer_than_a_cause_may_be_is_cut_and_the_statements_id_is_not(
+    pipeline: Pipeline, status: str, letter: str
+) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
-    pipeline.end_statement("FAILED", "x" * 100_000)
+    pipeline.end_statement(status, letter * 100_000)
     pipeline.call_back()
-    assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", "StatementFailed")
-    assert pipeline.causes == ["x" * 32_768]
+    assert pipeline.outcome(event["execution"]["Id"])[0] == "FAILED"
+    (cause,) = pipeline.causes
+    assert 32_768 - 4 <= len(cause.encode()) <= 32_768
+    assert cause.startswith(letter * 1_000)
+    assert cause.endswith(f"… (statement {pipeline.statements[0].id})")
 
 
 @pytest.mark.parametrize(
@@ -262,7 +278,6 @@ def test_a_retried_task_reattaches_to_its_running_statement(pipeline: Pipeline) 
     pipeline.end_statement()
     pipeline.call_back()
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
-    assert pipeline.is_waiting(event["execution"]["Id"])
 
 
 def test_a_retried_task_resumes_at_once_when_its_statement_has_ended(pipeline: Pipeline) -> None:
