@@ -6,15 +6,19 @@ from errors import PipelineError, TransientError
 
 
 class MissingKeyColumn(PipelineError):
-    """The rows have no column of the name of a key attribute of the target table."""
+    """No column of the rows becomes a key attribute of the target table."""
 
 
 class MissingTtlColumn(PipelineError):
-    """The rows have no column of the name of the target table's TTL attribute, so no item would ever expire."""
+    """No column of the rows becomes the target table's TTL attribute, so no item would ever expire."""
 
 
 class AmbiguousColumns(PipelineError):
-    """Two columns of the rows have the same name but for case."""
+    """Two columns of the rows have the same name but for case, or would become one attribute, or one column two."""
+
+
+class UnknownColumn(PipelineError):
+    """The input's `attributes` rename a column that the rows don't have."""
 
 
 class KeyTypeMismatch(PipelineError):

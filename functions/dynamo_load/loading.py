@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from dynamo_load.accounting.duplicates import superseded
 from dynamo_load.accounting.watermark import Span, Watermark
@@ -88,8 +87,7 @@ class PieceLoader:
     def _batches(self, reader: PieceReader, encoder: ItemEncoder, next_row: int) -> Generator[Batch]:
         """Yield the rows from `next_row` on in batches, and settle the chunks that have none to write."""
         start = reader.chunk_start(next_row)
-        keys = [key.name for key in self._mapping.target.key]
-        replaced = superseded(reader.columns(keys, start))
+        replaced = superseded(encoder.keys(reader.columns(encoder.key_columns, start)))
         # A thread encodes the next chunk meanwhile: that takes longer than the requests in flight, which would all be
         # answered, and no more sent, until it is done.
         with closing(read_ahead(self._encoded_chunks(reader, encoder, start, replaced))) as chunks:
@@ -106,7 +104,7 @@ class PieceLoader:
         for chunk in reader.chunks(start):
             first = chunk.first_row - start
             replaced_here = replaced[first : first + len(chunk.rows)]
-            items = _encoded_without(replaced_here, encoder, chunk.rows)
+            items = encoder.encode(chunk.rows, replaced_here)
             if items.rejects:
                 self._rejects.keep(chunk, items.rejects)
             yield _EncodedChunk(chunk.first_row, items, replaced_here)
@@ -172,16 +170,6 @@ class _EncodedChunk:
     first_row: int
     items: EncodedRows
     replaced: NDArray[np.bool_]
-
-
-def _encoded_without(replaced: NDArray[np.bool_], encoder: ItemEncoder, rows: pa.RecordBatch) -> EncodedRows:
-    """Encode the rows that no later row replaces; row numbers stay those of the chunk."""
-    if not replaced.any():
-        return encoder.encode(rows)
-    kept = np.flatnonzero(~replaced)
-    items = encoder.encode(rows.take(pa.array(kept)))
-    rejects = [replace(reject, row=int(kept[reject.row])) for reject in items.rejects]
-    return replace(items, rows=kept[items.rows], rejects=rejects)
 
 
 def _batch_end(offsets: list[int], begin: int) -> int:

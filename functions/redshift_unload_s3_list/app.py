@@ -61,7 +61,7 @@ def _listed(request: LoadRequest, load: str, settings: Settings) -> dict[str, An
     manifest = find_unloaded(s3, bucket, unload_prefix(load))
     logger.info("unload listed", files=len(manifest.files), rows=manifest.rows, bytes=manifest.bytes)
     target = described_target(client("dynamodb"), settings.target)
-    mapping = ItemMapping(target, super_columns=manifest.super_columns)
+    mapping = ItemMapping(target, manifest.super_columns, manifest.char_columns, request.attributes)
     check_columns(s3, bucket, manifest, mapping)
     if request.dry_run:
         report = estimate(

@@ -14,12 +14,13 @@ from target.table import (
     IndexKeyAttribute,
     KeyAttribute,
     KeyType,
+    LocalIndex,
     TargetTable,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
+    from mypy_boto3_dynamodb.type_defs import LocalSecondaryIndexDescriptionTypeDef, TableDescriptionTypeDef
 
 
 def configured_target(environment: Mapping[str, str]) -> TargetTable:
@@ -34,7 +35,7 @@ def configured_target(environment: Mapping[str, str]) -> TargetTable:
 
 
 def described_target(dynamodb: "DynamoDBClient", configured: TargetTable) -> TargetTable:
-    """The configured table with what only DynamoDB knows of it: the keys of its secondary indexes.
+    """The configured table with what only DynamoDB knows of it: its secondary indexes.
 
     DynamoDB refuses a whole request for one item whose value doesn't fit an index. An attribute of several indexes has
     the narrowest of their limits. Raises TargetTableNotFound, TargetKeyMismatch, AwsUnavailable and AwsRefused.
@@ -56,7 +57,8 @@ def described_target(dynamodb: "DynamoDBClient", configured: TargetTable) -> Tar
             limit = MAX_PARTITION_KEY_BYTES if part["KeyType"] == "HASH" else MAX_SORT_KEY_BYTES
             limits[part["AttributeName"]] = min(limit, limits.get(part["AttributeName"], limit))
     index_keys = tuple(IndexKeyAttribute(name, types[name], limit) for name, limit in limits.items())
-    return replace(configured, index_keys=index_keys)
+    local_indexes = tuple(_local_index(index) for index in table.get("LocalSecondaryIndexes", ()))
+    return replace(configured, index_keys=index_keys, local_indexes=local_indexes)
 
 
 def _key_attribute(environment: Mapping[str, str], name_variable: str, type_variable: str) -> KeyAttribute:
@@ -74,6 +76,14 @@ def _description(dynamodb: "DynamoDBClient", name: str) -> "TableDescriptionType
             raise TargetTableNotFound(
                 f"table {name} does not exist: create it, or correct the stack's DynamodbTargetTable."
             ) from error
+
+
+def _local_index(index: "LocalSecondaryIndexDescriptionTypeDef") -> LocalIndex:
+    (sort_key,) = (part["AttributeName"] for part in index["KeySchema"] if part["KeyType"] == "RANGE")
+    projection = index["Projection"]
+    if projection["ProjectionType"] == "ALL":
+        return LocalIndex(sort_key, None)
+    return LocalIndex(sort_key, tuple(projection.get("NonKeyAttributes", ())))
 
 
 def _worded(key: Iterable[KeyAttribute]) -> str:

@@ -27,17 +27,30 @@ class IndexKeyAttribute(KeyAttribute):
 
 
 @dataclass(frozen=True)
+class LocalIndex:
+    """A local secondary index: it has an entry for each item that has its `sort_key`.
+
+    An entry holds the keys of the table and the index, and the `projected` attributes (None: all of the item's).
+    """
+
+    sort_key: str
+    projected: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
 class TargetTable:
     """A table's name and what it asks of its items.
 
     `key` is the partition key and, where there is one, the sort key; `index_keys` are the key attributes of the
-    secondary indexes; items expire by `ttl_attribute` (None: they don't).
+    secondary indexes, `local_indexes` those indexes whose entries count towards the size of an item; items expire by
+    `ttl_attribute` (None: they don't).
     """
 
     name: str
     key: tuple[KeyAttribute, ...]
     ttl_attribute: str | None = None
     index_keys: tuple[IndexKeyAttribute, ...] = ()
+    local_indexes: tuple[LocalIndex, ...] = ()
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -47,4 +60,8 @@ class TargetTable:
             key=tuple(KeyAttribute(**attribute) for attribute in document["key"]),
             ttl_attribute=document["ttl_attribute"],
             index_keys=tuple(IndexKeyAttribute(**attribute) for attribute in document["index_keys"]),
+            local_indexes=tuple(
+                LocalIndex(index["sort_key"], None if index["projected"] is None else tuple(index["projected"]))
+                for index in document["local_indexes"]
+            ),
         )

@@ -5,15 +5,23 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from environment import number
 
 if TYPE_CHECKING:
-    from dynamo_load.encoding.items import EncodedRows
+    from numpy.typing import NDArray
+
     from unload.manifest import Manifest
+    from unload.rows import SampledRows
 
 # What a new on-demand table takes at once ("On-demand capacity mode", DynamoDB developer guide). Loaders go as fast as
 # the table lets them, so one that is used to more, or has warm throughput, is loaded faster.
 _UNITS_PER_SECOND_WITHOUT_BUDGET = 4_000
+# The first seconds of the years 2000 and 2201.
+_LIKELY_EXPIRY = (946_684_800, 7_289_654_400)
+# Numpy writes years of up to twelve digits.
+_FURTHEST_SECONDS = 10**18
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,8 @@ class DryRunReport:
 
     `write_units`, `dollars` and `minutes` are estimated from `sampled_rows` rows, of which `sampled_rejects` would be
     rejected; `minutes` at `write_units_per_second`, which is the write budget or else what a new on-demand table takes.
-    Writes to global secondary indexes come on top.
+    Writes to secondary indexes come on top. The sampled items expire between `expires_from` and `expires_to` (UTC; null
+    if none does). `warnings` are sentences about what can be loaded and is hardly meant.
     """
 
     files: int
@@ -34,6 +43,9 @@ class DryRunReport:
     write_units_per_second: int
     sampled_rows: int
     sampled_rejects: int
+    expires_from: str | None
+    expires_to: str | None
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -49,14 +61,17 @@ class WritePrice:
 
 
 def estimate(
-    manifest: "Manifest", sample: "Iterable[EncodedRows]", *, max_write_units_per_second: int, price: WritePrice
+    manifest: "Manifest", sample: "Iterable[SampledRows]", *, max_write_units_per_second: int, price: WritePrice
 ) -> DryRunReport:
     """Scale the sample's write units to all rows; `max_write_units_per_second` 0 means no budget."""
     accepted = rejected = sampled_units = 0
+    expiries = [np.empty(0)]
     for rows in sample:
-        accepted += len(rows.rows)
-        rejected += len(rows.rejects)
-        sampled_units += int(rows.write_units.sum())
+        accepted += len(rows.encoded.rows)
+        rejected += len(rows.encoded.rejects)
+        sampled_units += int(rows.encoded.write_units.sum())
+        expiries.append(rows.expiries)
+    expires = np.concatenate(expiries)
     sampled = accepted + rejected
     write_units = ceil(sampled_units * manifest.rows / sampled) if sampled else 0
     per_second = max_write_units_per_second or _UNITS_PER_SECOND_WITHOUT_BUDGET
@@ -70,4 +85,24 @@ def estimate(
         write_units_per_second=per_second,
         sampled_rows=sampled,
         sampled_rejects=rejected,
+        expires_from=_moment(expires.min()) if expires.size else None,
+        expires_to=_moment(expires.max()) if expires.size else None,
+        warnings=_warnings(expires),
     )
+
+
+def _warnings(expires: "NDArray[np.float64]") -> list[str]:
+    unlikely = np.count_nonzero((expires < _LIKELY_EXPIRY[0]) | (expires >= _LIKELY_EXPIRY[1]))
+    if not unlikely:
+        return []
+    return [
+        f"{unlikely:,} of {len(expires):,} sampled times to live lie before the year 2000 or after 2200: DynamoDB takes "
+        "seconds since 1970, so divide milliseconds by 1,000 in the query. It never deletes items that expired over "
+        "five years ago."
+    ]
+
+
+def _moment(seconds: float) -> str:
+    """ISO 8601, whatever the year: milliseconds taken for seconds lie tens of thousands of years ahead."""
+    within = min(max(seconds, -_FURTHEST_SECONDS), _FURTHEST_SECONDS)
+    return f"{np.datetime64(int(within), 's')}Z"

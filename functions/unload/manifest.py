@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 from unload.errors import InvalidManifest, ManifestMismatch
 
 _SHOWN = 5
+_SUPER_TYPES = frozenset({"super"})
+# `character` in the example of UNLOAD's page; the others are its names in "Character types".
+_CHAR_TYPES = frozenset({"character", "char", "nchar", "bpchar"})
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,11 @@ class UnloadedFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All files of an UNLOAD in the manifest's order, and the columns whose text is JSON (SUPER)."""
+    """All files of an UNLOAD in the manifest's order, and the columns whose text is JSON (SUPER) or padded (CHAR)."""
 
     files: tuple[UnloadedFile, ...]
     super_columns: tuple[str, ...]
+    char_columns: tuple[str, ...]
 
     @property
     def rows(self) -> int:
@@ -80,7 +84,11 @@ def read_manifest(text: bytes, location: str) -> Manifest:
     )
     if len({file.key for file in files}) < len(files):
         raise ManifestMismatch(f"{location}manifest lists a file more than once.")
-    manifest = Manifest(files, _super_columns(document.columns))
+    manifest = Manifest(
+        files,
+        super_columns=_columns(document.columns, _SUPER_TYPES),
+        char_columns=_columns(document.columns, _CHAR_TYPES),
+    )
     if (manifest.rows, manifest.bytes) != (document.meta.record_count, document.meta.content_length):
         raise ManifestMismatch(
             f"{location}manifest says {document.meta.record_count:,} rows and {document.meta.content_length:,} bytes "
@@ -111,7 +119,7 @@ def _key(url: str, location: str) -> str:
     return url.removeprefix("s3://").split("/", 1)[1]
 
 
-def _super_columns(schema: Any) -> tuple[str, ...]:
+def _columns(schema: Any, types: frozenset[str]) -> tuple[str, ...]:
     match schema:
         case {"elements": [*elements]}:
             return tuple(
@@ -120,7 +128,8 @@ def _super_columns(schema: Any) -> tuple[str, ...]:
                 if isinstance(element, dict)
                 and isinstance(element.get("name"), str)
                 and isinstance(element.get("type"), dict)
-                and element["type"].get("base") == "super"
+                and isinstance(element["type"].get("base"), str)
+                and element["type"]["base"] in types
             )
     return ()
 

@@ -22,7 +22,7 @@ class LoadRequest(ExecutionInput):
 
     `max_write_units_per_second` is the write budget all loaders share (0: none), `loader_concurrency` how many loaders
     run at once, `rejects_allowed` how many rejected rows a load survives; each None means the stack's parameter.
-    `dry_run` unloads and reports without writing to the target.
+    `attributes` gives columns another name in the items. `dry_run` unloads and reports without writing to the target.
     """
 
     query: str | None = None
@@ -32,6 +32,7 @@ class LoadRequest(ExecutionInput):
     max_write_units_per_second: AtLeastZero | None = None
     loader_concurrency: Loaders | None = None
     rejects_allowed: AtLeastZero | None = None
+    attributes: dict[str, str] = Field(default_factory=dict)
     dry_run: bool = False
 
     @model_validator(mode="after")

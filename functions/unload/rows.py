@@ -1,6 +1,7 @@
 """A look into the unloaded files before the load: whether their columns fit the target, and what a few rows cost."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dynamo_load.encoding.items import EncodedRows, ItemEncoder
@@ -9,7 +10,9 @@ from dynamo_load.plan import Piece, Slice
 from dynamo_load.reading.piece_reader import PieceReader
 
 if TYPE_CHECKING:
+    import numpy as np
     from mypy_boto3_s3 import S3Client
+    from numpy.typing import NDArray
 
     from unload.manifest import Manifest, UnloadedFile
 
@@ -23,12 +26,22 @@ def check_columns(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: It
         ItemEncoder(_reader(s3, bucket, first).schema, mapping)
 
 
-def sample(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: ItemMapping) -> Iterator[EncodedRows]:
-    """The first rows of a few files that are spread over all, encoded as a loader encodes them."""
+@dataclass(frozen=True)
+class SampledRows:
+    """Rows as a loader encodes them, and the epoch seconds at which those with a time to live expire."""
+
+    encoded: EncodedRows
+    expiries: "NDArray[np.float64]"
+
+
+def sample(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: ItemMapping) -> Iterator[SampledRows]:
+    """The first rows of a few files that are spread over all."""
     files = [file for file in manifest.files if file.rows]
     for file in files[:: -(-len(files) // _SAMPLED_FILES) or 1]:
         reader = _reader(s3, bucket, file)
-        yield ItemEncoder(reader.schema, mapping).encode(next(reader.chunks(0)).rows)
+        encoder = ItemEncoder(reader.schema, mapping)
+        rows = next(reader.chunks(0)).rows
+        yield SampledRows(encoder.encode(rows), encoder.expiries(rows))
 
 
 def _reader(s3: "S3Client", bucket: str, file: "UnloadedFile") -> PieceReader:

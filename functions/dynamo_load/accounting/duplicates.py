@@ -11,8 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dynamo_load.encoding.attributes import is_text
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -24,9 +22,9 @@ _HASHED_AT_ONCE = 10_000
 def superseded(keys: pa.Table) -> NDArray[np.bool_]:
     """Return True for each row whose key occurs again in a later row.
 
-    `keys` holds the key columns alone, one or two, in the order of the rows. Keys are equal as DynamoDB sees them:
-    numbers by value, so 0.0 and -0.0 are one key, text and binary byte for byte. A row with a null or NaN in its key
-    has no key; it replaces nothing and isn't replaced. Takes about 25 bytes of memory for each row, and 100 more for
+    `keys` is what `ItemEncoder.keys` returns, in the order of the rows. Keys are equal as DynamoDB sees them: numbers
+    by value, so 0.0 and -0.0 are one key, text and binary byte for byte. A row with a null in its key has none that
+    could be one; it replaces nothing and isn't replaced. Takes about 25 bytes of memory for each row, and 100 more for
     each whose key may come more than once.
     """
     keys = pa.table([_comparable(column) for column in keys.columns], names=keys.column_names)
@@ -37,14 +35,12 @@ def superseded(keys: pa.Table) -> NDArray[np.bool_]:
 
 
 def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column whose values are equal if DynamoDB's are: text as its bytes, which may not even be UTF-8."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if is_text(column.type):
-        # In the same layout, which takes no memory.
-        return column.cast(pa.binary() if pa.types.is_string(column.type) else pa.large_binary())
+    """Return a column whose values are equal if DynamoDB's are."""
+    if pa.types.is_large_string(column.type):
+        # In the same layout, which takes no memory; the hash of bytes is the cheaper one.
+        return column.cast(pa.large_binary())
     if pa.types.is_floating(column.type):
-        return pc.add(pc.if_else(pc.is_nan(column), None, column), pa.scalar(0.0, column.type))
+        return pc.add(column, pa.scalar(0.0, column.type))
     return column
 
 

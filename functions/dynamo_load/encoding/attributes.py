@@ -31,13 +31,15 @@ _MAX_NAME_BYTES = 65_535
 class ValueKind:
     """How the values of one kind of column are written and counted.
 
-    `text(values, faults)` gives their JSON text without the DynamoDB type around it (`large_string`, null where there
-    is no value) and reports what DynamoDB can't take. `sizes(values, text, rows)` gives the bytes DynamoDB counts for
-    the values of these rows, without the attribute's name, 0 for null.
+    `accept(values, faults)` gives the values that DynamoDB is to hold and reports those that it can't, in whose place
+    may stand anything. `text(accepted)` gives their JSON text without the DynamoDB type around it (`large_string`, null
+    where there is no value), `sizes(accepted, text, rows)` the bytes DynamoDB counts for those of these rows, without
+    the attribute's name, 0 for null; it is only asked of rows without a fault.
     """
 
     data_type: DataType
-    text: Callable[[pa.Array, RowFaults], pa.Array]
+    accept: Callable[[pa.Array, RowFaults], pa.Array]
+    text: Callable[[pa.Array], pa.Array]
     sizes: Callable[[pa.Array, pa.Array, NDArray[np.int64]], NDArray[np.int64]]
 
     @property
@@ -55,6 +57,7 @@ class ValueKind:
 class Attribute:
     """One column as an attribute of the item, `opening + text + closing` where the row has a value."""
 
+    column: str
     name: str
     kind: ValueKind
 
@@ -74,18 +77,20 @@ class Attribute:
         return len(self.name.encode())
 
 
-def attribute(field: pa.Field, *, is_super: bool = False, is_ttl: bool = False) -> Attribute:
-    """Return the attribute that a column becomes.
+def attribute_of(
+    field: pa.Field, name: str, *, is_super: bool = False, is_char: bool = False, is_ttl: bool = False
+) -> Attribute:
+    """Return the attribute `name` that a column becomes.
 
     A column is SUPER if the manifest says so (`is_super`), or Parquet, which has a type of its own for JSON text.
     Raises UnsupportedColumnName if DynamoDB has no such attribute name, UnsupportedColumnType if values of this Arrow
     type have no place in an item, or not the place asked for.
     """
-    name_bytes = len(field.name.encode())
+    name_bytes = len(name.encode())
     if not 0 < name_bytes <= _MAX_NAME_BYTES:
         raise UnsupportedColumnName(
-            f"a column name has {name_bytes} bytes, DynamoDB's attribute names have 1 to {_MAX_NAME_BYTES}: "
-            "give the column an alias in the query."
+            f"an attribute's name would have {name_bytes} bytes, DynamoDB's have 1 to {_MAX_NAME_BYTES}: give the "
+            "column an alias in the query, or the attribute another name in the input."
         )
     arrow_type = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if isinstance(arrow_type, pa.JsonType):
@@ -96,12 +101,14 @@ def attribute(field: pa.Field, *, is_super: bool = False, is_ttl: bool = False) 
     elif is_super:
         kind = NESTED if is_text(arrow_type) else None
         purpose = "as SUPER, which UNLOAD writes as JSON text"
+    elif is_char and is_text(arrow_type):
+        kind, purpose = CHAR, ""
     else:
         kind = _kind(arrow_type)
         purpose = "in a DynamoDB item: cast it to VARCHAR in the query"
     if kind is None:
         raise UnsupportedColumnType(f"column {field.name!r} of type {field.type} has no place {purpose}.")
-    return Attribute(field.name, kind)
+    return Attribute(field.name, name, kind)
 
 
 def plain_values(values: pa.Array) -> pa.Array:
@@ -126,7 +133,7 @@ def _kind(arrow_type: pa.DataType) -> ValueKind | None:
 
 def _ttl_kind(arrow_type: pa.DataType) -> ValueKind | None:
     if pa.types.is_integer(arrow_type):
-        return INTEGER
+        return EXACT_NUMBER
     if _is_decimal(arrow_type) or _is_float(arrow_type):
         return TTL_NUMBER
     if pa.types.is_date(arrow_type) or pa.types.is_timestamp(arrow_type):
@@ -162,49 +169,67 @@ def _is_float(arrow_type: pa.DataType) -> bool:
     return bool(pa.types.is_float32(arrow_type) or pa.types.is_float64(arrow_type))
 
 
-def _string_text(values: pa.Array, faults: RowFaults) -> pa.Array:
-    return json_strings.escape(json_strings.without_broken_utf8(values, faults))
+def _unchanged(values: pa.Array, _faults: RowFaults) -> pa.Array:
+    return values
 
 
-def _exact_text(values: pa.Array, _faults: RowFaults) -> pa.Array:
-    return numbers.exact_text(values)
+def _accept_char(values: pa.Array, faults: RowFaults) -> pa.Array:
+    """Drop the blanks that CHAR is padded with; Redshift does not see them either ("Character types")."""
+    return pc.ascii_rtrim(json_strings.without_broken_utf8(values, faults), " ")
 
 
-def _boolean_text(values: pa.Array, _faults: RowFaults) -> pa.Array:
+def _accept_float(values: pa.Array, faults: RowFaults) -> pa.Array:
+    numbers.check_floats(values, faults)
+    return values
+
+
+def _accept_time(values: pa.Array, faults: RowFaults) -> pa.Array:
+    times.check_years(values, faults)
+    return values.cast(pa.date32()) if pa.types.is_date(values.type) else values
+
+
+def _accept_nested(values: pa.Array, faults: RowFaults) -> pa.Array:
+    """Keep each document's own text beside the one for DynamoDB: it is the shorter one to measure."""
+    documents = json_strings.without_broken_utf8(values, faults)
+    return pa.StructArray.from_arrays([documents, nested.typed_json(documents, faults)], ["document", "typed"])
+
+
+def _accept_ttl_number(values: pa.Array, faults: RowFaults) -> pa.Array:
+    """Time to live takes whole seconds, so a fraction is dropped."""
+    if _is_float(values.type):
+        return _accept_float(pc.trunc(values), faults)
+    return values.cast(pa.decimal128(numbers.MAX_DIGITS, 0), safe=False)
+
+
+def _accept_ttl_time(values: pa.Array, _faults: RowFaults) -> pa.Array:
+    return times.epoch_seconds(values)
+
+
+def _boolean_text(values: pa.Array) -> pa.Array:
     return values.cast(pa.large_string())
 
 
-def _base64_text(values: pa.Array, _faults: RowFaults) -> pa.Array:
+def _base64_text(values: pa.Array) -> pa.Array:
     """Row by row: UNLOAD refuses VARBYTE in Parquet, so binary only comes from files of another origin."""
     encoded = [None if value is None else b64encode(value).decode() for value in values.to_pylist()]
     return pa.array(encoded, pa.large_string())
 
 
-def _nested_text(values: pa.Array, faults: RowFaults) -> pa.Array:
-    return nested.typed_json(json_strings.without_broken_utf8(values, faults), faults)
+def _ttl_number_text(values: pa.Array) -> pa.Array:
+    return numbers.float_text(values) if _is_float(values.type) else numbers.exact_text(values)
 
 
-def _ttl_number_text(values: pa.Array, faults: RowFaults) -> pa.Array:
-    """Time to live takes whole seconds, so a fraction is dropped."""
-    if _is_float(values.type):
-        return numbers.float_text(pc.trunc(values), faults)
-    return numbers.exact_text(values.cast(pa.decimal128(numbers.MAX_DIGITS, 0), safe=False))
-
-
-def _ttl_time_text(values: pa.Array, _faults: RowFaults) -> pa.Array:
-    return numbers.exact_text(times.epoch_seconds(values))
+def _nested_text(values: pa.Array) -> pa.Array:
+    return values.field("typed")
 
 
 def _value_bytes(values: pa.Array, _text: pa.Array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of all rows, for lengths cost less than to take out the long values of some."""
     return np.asarray(pc.binary_length(values).fill_null(0).to_numpy()[rows])
 
 
 def _text_bytes(_values: pa.Array, text: pa.Array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return _value_bytes(text, text, rows)
-
-
-def _integer_bytes(_values: pa.Array, text: pa.Array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return numbers.integer_sizes(text.take(pa.array(rows)))
 
 
 def _number_bytes(_values: pa.Array, text: pa.Array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -216,26 +241,26 @@ def _one_byte(values: pa.Array, _text: pa.Array, rows: NDArray[np.int64]) -> NDA
 
 
 def _nested_bytes(values: pa.Array, _text: pa.Array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return nested.sizes(values.take(pa.array(rows)))
+    return nested.sizes(values.field("document").take(pa.array(rows)))
 
 
-STRING = ValueKind("S", _string_text, _value_bytes)
-DATE = ValueKind("S", times.date_text, _text_bytes)
-TIMESTAMP = ValueKind("S", times.timestamp_text, _text_bytes)
-TIME = ValueKind("S", times.time_text, _text_bytes)
-INTEGER = ValueKind("N", _exact_text, _integer_bytes)
-DECIMAL = ValueKind("N", _exact_text, _number_bytes)
-FLOAT = ValueKind("N", numbers.float_text, _number_bytes)
-TTL_NUMBER = ValueKind("N", _ttl_number_text, _number_bytes)
-TTL_TIME = ValueKind("N", _ttl_time_text, _integer_bytes)
-BOOLEAN = ValueKind("BOOL", _boolean_text, _one_byte)
-BINARY = ValueKind("B", _base64_text, _value_bytes)
-NESTED = ValueKind("M", _nested_text, _nested_bytes)
+STRING = ValueKind("S", json_strings.without_broken_utf8, json_strings.escape, _value_bytes)
+CHAR = ValueKind("S", _accept_char, json_strings.escape, _value_bytes)
+DATE = ValueKind("S", _accept_time, times.date_text, _text_bytes)
+TIMESTAMP = ValueKind("S", _accept_time, times.timestamp_text, _text_bytes)
+TIME = ValueKind("S", _unchanged, times.time_text, _text_bytes)
+EXACT_NUMBER = ValueKind("N", _unchanged, numbers.exact_text, _number_bytes)
+FLOAT = ValueKind("N", _accept_float, numbers.float_text, _number_bytes)
+TTL_NUMBER = ValueKind("N", _accept_ttl_number, _ttl_number_text, _number_bytes)
+TTL_TIME = ValueKind("N", _accept_ttl_time, numbers.exact_text, _number_bytes)
+BOOLEAN = ValueKind("BOOL", _unchanged, _boolean_text, _one_byte)
+BINARY = ValueKind("B", _unchanged, _base64_text, _value_bytes)
+NESTED = ValueKind("M", _accept_nested, _nested_text, _nested_bytes)
 
 _KINDS: list[tuple[Callable[[pa.DataType], bool], ValueKind]] = [
     (is_text, STRING),
-    (pa.types.is_integer, INTEGER),
-    (_is_decimal, DECIMAL),
+    (pa.types.is_integer, EXACT_NUMBER),
+    (_is_decimal, EXACT_NUMBER),
     (_is_float, FLOAT),
     (pa.types.is_boolean, BOOLEAN),
     (pa.types.is_date, DATE),

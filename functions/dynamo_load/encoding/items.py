@@ -8,30 +8,31 @@ nothing where there are none, and never cost another row.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dynamo_load.encoding.attributes import INTEGER, Attribute, attribute, plain_values
-from dynamo_load.encoding.item_size import MAX_ITEM_BYTES, WRITE_UNIT_BYTES, EncodedColumn, item_bytes
+from dynamo_load.encoding.attributes import EXACT_NUMBER, Attribute, attribute_of, plain_values
+from dynamo_load.encoding.columns import attribute_names
 from dynamo_load.encoding.json_strings import text_and_offsets
 from dynamo_load.encoding.row_faults import RejectedRow, RowFaults
-from dynamo_load.errors import AmbiguousColumns, KeyTypeMismatch, MissingKeyColumn, MissingTtlColumn
+from dynamo_load.errors import KeyTypeMismatch
 from dynamo_load.mapping import ItemMapping
-from target.table import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, KeyAttribute
+from target.table import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, KeyAttribute, LocalIndex, TargetTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
+
+# DynamoDB Developer Guide, "Constraints in Amazon DynamoDB", item size; "Read and write operations", write units.
+_MAX_ITEM_BYTES = 400 * 1024
+_WRITE_UNIT_BYTES = 1024
 
 _PUT_OPENING = '{"PutRequest":{"Item":{'
 _PUT_CLOSING = "}}},"
+_KEYS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -50,127 +51,190 @@ class EncodedRows:
     rejects: list[RejectedRow]
 
 
-class ItemEncoder:
-    """Encodes batches of one schema for one table.
+@dataclass(frozen=True)
+class _EncodedColumn:
+    """One column of a batch: its attribute, the values DynamoDB is to hold and their text, a place for every row."""
 
-    Raises AmbiguousColumns if two columns' names are the same but for case, MissingKeyColumn or MissingTtlColumn if the
-    rows lack a column of the table's key or its TTL attribute, UnsupportedColumnName or UnsupportedColumnType if a
-    column has no place in an item, KeyTypeMismatch if one doesn't fit the key, the table's or an index's, that it is.
+    attribute: Attribute
+    values: pa.Array
+    text: pa.Array
+
+
+class ItemEncoder:
+    """Encodes batches of one schema for one table; `key_columns` are those of the table's key, the partition key first.
+
+    Raises AmbiguousColumns if two columns have one name but for case or one attribute, MissingKeyColumn or
+    MissingTtlColumn if the rows lack a column of the table's key or its TTL attribute, UnknownColumn if the input
+    renames one that isn't there, UnsupportedColumnName or UnsupportedColumnType if a column has no place in an item,
+    KeyTypeMismatch if one doesn't fit the key, the table's or an index's, that it is.
     """
 
     def __init__(self, schema: pa.Schema, mapping: ItemMapping) -> None:
-        _check_names(schema)
-        keys, ttl_attribute = mapping.target.key, mapping.target.ttl_attribute
-        # The keys come first: every item has them, so that each further attribute can bring its own comma.
-        names = [key.name for key in keys]
-        names += [field.name for field in schema if field.name not in names and not pa.types.is_null(field.type)]
-        _check_keys_present(keys, schema)
-        if ttl_attribute is not None:
-            _check_ttl_present(ttl_attribute, schema)
+        target = mapping.target
+        names = attribute_names(schema.names, mapping)
+        columns = {name: column for column, name in names.items()}
+        self.key_columns = [columns[key.name] for key in target.key]
         self._schema = schema
+        # The keys come first: every item has them, so that each further attribute can bring its own comma.
+        others = [c for c in names if c not in self.key_columns and not pa.types.is_null(schema.field(c).type)]
         self._attributes = [
-            attribute(
-                schema.field(name),
-                is_super=name in mapping.super_columns,
-                is_ttl=name == ttl_attribute,
+            attribute_of(
+                schema.field(column),
+                names[column],
+                is_super=column in mapping.super_columns,
+                is_char=column in mapping.char_columns,
+                is_ttl=names[column] == target.ttl_attribute,
             )
-            for name in names
+            for column in [*self.key_columns, *others]
         ]
-        for key, column in zip(keys, self._attributes, strict=False):
-            _check_key_type("the table's key attribute", key, column, schema)
-            if key.name == ttl_attribute and column.kind is not INTEGER:
-                raise KeyTypeMismatch(
-                    f"the table's key attribute {key.name!r} is its time to live too, which takes whole seconds: the "
-                    f"column's type {schema.field(key.name).type} could make one key of several. Cast it to BIGINT."
-                )
-        positions = {name: position for position, name in enumerate(names)}
-        self._index_keys = [(positions[key.name], key) for key in mapping.target.index_keys if key.name in positions]
-        for position, index_key in self._index_keys:
-            _check_key_type("a secondary index's key attribute", index_key, self._attributes[position], schema)
-        self._key_limits = [MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES][: len(keys)]
+        self._positions = {attribute.name: position for position, attribute in enumerate(self._attributes)}
+        self._key_limits = [MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES][: len(target.key)]
+        self._index_keys = [key for key in target.index_keys if key.name in self._positions]
+        self._local_indexes = [
+            _entry_positions(index, target, self._positions)
+            for index in target.local_indexes
+            if index.sort_key in self._positions
+        ]
+        self._ttl = self._positions.get(target.ttl_attribute) if target.ttl_attribute else None
+        self._check_key_types(target)
 
-    def encode(self, rows: pa.RecordBatch) -> EncodedRows:
-        """Encode one batch, whose schema must be the encoder's."""
+    def encode(self, rows: pa.RecordBatch, replaced: NDArray[np.bool_] | None = None) -> EncodedRows:
+        """Encode one batch, whose schema must be the encoder's, without the rows that are `replaced` by later ones."""
         if not rows.schema.equals(self._schema):
             raise ValueError("the batch's schema isn't the one this encoder was made for.")
-        faults = RowFaults()
-        columns = [_encoded(attribute, rows.column(attribute.name), faults) for attribute in self._attributes]
-        for column, limit in zip(columns, self._key_limits, strict=False):
-            _check_present(column, faults)
-            _check_length(column, limit, "key", faults)
-        for position, index_key in self._index_keys:
-            _check_length(columns[position], index_key.max_bytes, "index_key", faults)
+        faults = RowFaults(np.ones(len(rows), dtype=np.bool_) if replaced is None else ~replaced)
+        columns = []
+        for attribute in self._attributes:
+            values = attribute.kind.accept(plain_values(rows.column(attribute.column)), faults)
+            columns.append(_EncodedColumn(attribute, values, attribute.kind.text(values)))
+        self._check_keys([column.values for column in columns[: len(self.key_columns)]], faults)
+        for key in self._index_keys:
+            _check_length(columns[self._positions[key.name]].values, key, "index_key", key.max_bytes, faults)
         items = _join(columns)
-        write_units = _write_units(columns, items, faults)
-        accepted = np.arange(len(rows), dtype=np.int64)
-        if faults:
-            accepted = faults.accepted(len(rows))
+        write_units = self._write_units(columns, items, faults)
+        accepted = np.flatnonzero(faults.accepted)
+        if len(accepted) < len(rows):
             items = items.take(pa.array(accepted))
             write_units = write_units[accepted]
         text, offsets = text_and_offsets(items)
         return EncodedRows(text.data, offsets, accepted, write_units, faults.rejected)
 
+    def keys(self, rows: pa.Table) -> pa.Table:
+        """Return the keys of rows (at least one), given their `key_columns` alone, as the table will hold them.
 
-def _check_names(schema: pa.Schema) -> None:
-    spellings = Counter(name.lower() for name in schema.names)
-    clashing = [name for name in schema.names if spellings[name.lower()] > 1]
-    if clashing:
-        raise AmbiguousColumns(
-            f"columns {', '.join(map(repr, clashing))} have one name but for case: give them aliases in the query."
+        They are null where the row will be rejected for its key: it is no key, and replaces no other row.
+        """
+        return pa.Table.from_batches([self._keys(batch) for batch in rows.to_batches(_KEYS_AT_ONCE)])
+
+    def expiries(self, rows: pa.RecordBatch) -> NDArray[np.float64]:
+        """Return the epoch seconds at which the rows expire, of those that have a time to live."""
+        if self._ttl is None:
+            return np.empty(0)
+        attribute = self._attributes[self._ttl]
+        faults = RowFaults(np.ones(len(rows), dtype=np.bool_))
+        values = attribute.kind.accept(plain_values(rows.column(attribute.column)), faults)
+        return np.asarray(
+            values.filter(pa.array(faults.accepted)).drop_null().cast(pa.float64(), safe=False).to_numpy()
         )
 
+    def _keys(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        faults = RowFaults(np.ones(len(rows), dtype=np.bool_))
+        attributes = self._attributes[: len(self.key_columns)]
+        keys = [a.kind.accept(plain_values(rows.column(a.column)), faults) for a in attributes]
+        self._check_keys(keys, faults)
+        if faults.rejected:
+            keys = [pc.if_else(pa.array(faults.accepted), key, pa.scalar(None, key.type)) for key in keys]
+        return pa.record_batch(keys, names=self.key_columns)
 
-def _check_keys_present(keys: Sequence[KeyAttribute], schema: pa.Schema) -> None:
-    for key in keys:
-        if key.name not in schema.names:
-            raise MissingKeyColumn(
-                f"the table's key attribute {key.name!r} isn't among the columns {', '.join(map(repr, schema.names))}: "
-                "select it, with exactly this name, case included."
+    def _check_key_types(self, target: TargetTable) -> None:
+        for role, keys in (
+            ("the table's key attribute", target.key),
+            ("a secondary index's key attribute", self._index_keys),
+        ):
+            for key in keys:
+                attribute = self._attributes[self._positions[key.name]]
+                _check_key_type(role, key, attribute, self._schema.field(attribute.column).type)
+        for key, attribute in zip(target.key, self._attributes, strict=False):
+            if key.name == target.ttl_attribute and attribute.kind is not EXACT_NUMBER:
+                raise KeyTypeMismatch(
+                    f"the table's key attribute {key.name!r} is its time to live too, which takes whole seconds: the "
+                    f"column's type {self._schema.field(attribute.column).type} could make one key of several. Cast it "
+                    "to BIGINT."
+                )
+
+    def _check_keys(self, keys: list[pa.Array], faults: RowFaults) -> None:
+        for attribute, values, limit in zip(self._attributes, keys, self._key_limits, strict=False):
+            if values.null_count:
+                missing = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
+                faults.add(missing, "key_missing", f"key attribute {attribute.name!r} is null")
+            _check_length(values, attribute, "key", limit, faults)
+
+    def _write_units(self, columns: list[_EncodedColumn], items: pa.Array, faults: RowFaults) -> NDArray[np.int64]:
+        """Return the write units of each item that isn't rejected yet, and reject those that are too large.
+
+        An item is never larger than its JSON, so only the items whose JSON is over one write unit are measured. Those
+        cannot be too large with their entries in local secondary indexes either, of which a table has five at most.
+        """
+        write_units = np.ones(len(items), dtype=np.int64)
+        uncertain = np.flatnonzero(faults.accepted & (pc.binary_length(items).to_numpy() > _WRITE_UNIT_BYTES))
+        if uncertain.size:
+            sizes = [_sizes(column, uncertain) for column in columns]
+            item_bytes = np.sum(sizes, axis=0)
+            write_units[uncertain] = -(-item_bytes // _WRITE_UNIT_BYTES)
+            faults.add(
+                uncertain[item_bytes > _MAX_ITEM_BYTES], "item_too_large", f"item is over {_MAX_ITEM_BYTES} bytes"
             )
+            for sort_key, entry in self._local_indexes:
+                item_bytes += np.sum([sizes[position] for position in entry], axis=0) * (sizes[sort_key] > 0)
+            faults.add(
+                uncertain[item_bytes > _MAX_ITEM_BYTES],
+                "item_too_large",
+                f"item and its entries in local secondary indexes are over {_MAX_ITEM_BYTES} bytes",
+            )
+        return write_units
 
 
-def _check_ttl_present(ttl_attribute: str, schema: pa.Schema) -> None:
-    if ttl_attribute not in schema.names:
-        spellings = {name.lower(): name for name in schema.names}
-        nearest = spellings[get_close_matches(ttl_attribute.lower(), spellings, n=1, cutoff=0)[0]]
-        raise MissingTtlColumn(
-            f"the time to live {ttl_attribute!r} isn't among the columns, the nearest is {nearest!r}: select it, with "
-            "exactly this name, case included, or leave the stack's DynamoDbTtl empty."
-        )
+def _entry_positions(index: LocalIndex, target: TargetTable, positions: dict[str, int]) -> tuple[int, list[int]]:
+    """Return the positions of a local secondary index's sort key and of all attributes that its entries hold."""
+    if index.projected is None:
+        return positions[index.sort_key], list(positions.values())
+    names = {*(key.name for key in target.key), index.sort_key, *index.projected}
+    return positions[index.sort_key], [position for name, position in positions.items() if name in names]
 
 
-def _check_key_type(role: str, key: KeyAttribute, column: Attribute, schema: pa.Schema) -> None:
-    if column.kind.data_type != key.type:
+def _check_key_type(role: str, key: KeyAttribute, attribute: Attribute, arrow_type: pa.DataType) -> None:
+    if attribute.kind.data_type != key.type:
+        advice = "UNLOAD writes no binary to Parquet" if key.type == "B" else "cast it in the query"
         raise KeyTypeMismatch(
-            f"{role} {key.name!r} is {key.type}, but the column's type {schema.field(key.name).type} is written as "
-            f"{column.kind.data_type}: cast it in the query."
+            f"{role} {key.name!r} is {key.type}, but the column's type {arrow_type} is written as "
+            f"{attribute.kind.data_type}: {advice}."
         )
 
 
-def _encoded(column: Attribute, values: pa.Array, faults: RowFaults) -> EncodedColumn:
-    plain = plain_values(values)
-    return EncodedColumn(column, plain, column.kind.text(plain, faults))
-
-
-def _check_present(key: EncodedColumn, faults: RowFaults) -> None:
-    if key.values.null_count:
-        missing = np.flatnonzero(key.values.is_null().to_numpy(zero_copy_only=False))
-        faults.add(missing, "key_missing", f"key attribute {key.attribute.name!r} is null")
-
-
-def _check_length(key: EncodedColumn, limit: int, role: Literal["key", "index_key"], faults: RowFaults) -> None:
-    """Reject the rows whose key is empty or has over `limit` bytes; a number can't be either, and null is neither."""
-    if key.attribute.kind.data_type == "N":
+def _check_length(
+    values: pa.Array, key: Attribute | KeyAttribute, role: Literal["key", "index_key"], limit: int, faults: RowFaults
+) -> None:
+    """Reject the rows whose key is empty or has over `limit` bytes; only text and binary can be either."""
+    if not (pa.types.is_large_string(values.type) or pa.types.is_large_binary(values.type)):
         return
-    lengths = key.attribute.kind.sizes(key.values, key.text, np.arange(len(key.values)))
+    lengths = pc.binary_length(values).fill_null(1).to_numpy()
     if len(lengths) and (lengths.min() == 0 or lengths.max() > limit):
-        what = f"{role.replace('_', ' ')} attribute {key.attribute.name!r}"
-        empty = (lengths == 0) & key.values.is_valid().to_numpy(zero_copy_only=False)
-        faults.add(np.flatnonzero(empty), f"{role}_empty", f"{what} is empty")
+        what = f"{role.replace('_', ' ')} attribute {key.name!r}"
+        faults.add(np.flatnonzero(lengths == 0), f"{role}_empty", f"{what} is empty")
         faults.add(np.flatnonzero(lengths > limit), f"{role}_too_long", f"{what} has over {limit} bytes")
 
 
-def _join(columns: list[EncodedColumn]) -> pa.Array:
+def _sizes(column: _EncodedColumn, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the bytes that these rows' items take for one attribute, its name included; 0 where they lack it.
+
+    Source: DynamoDB Developer Guide, "DynamoDB item sizes and formats".
+    """
+    attribute = column.attribute
+    present = column.text.is_valid().to_numpy(zero_copy_only=False)[rows]
+    return np.asarray(attribute.name_bytes * present + attribute.kind.sizes(column.values, column.text, rows))
+
+
+def _join(columns: list[_EncodedColumn]) -> pa.Array:
     """Return each row's put request. A column that has nulls in this batch brings its attributes ready-made."""
     parts: list[pa.Array | str] = []
     pending = _PUT_OPENING
@@ -190,17 +254,3 @@ def _concatenate(parts: list[pa.Array | str], *, nulls: Literal["emit_null", "sk
     operands = [pa.scalar(part, pa.large_string()) if isinstance(part, str) else part for part in parts]
     no_separator = pa.scalar("", pa.large_string())
     return pc.binary_join_element_wise(*operands, no_separator, null_handling=nulls)
-
-
-def _write_units(columns: list[EncodedColumn], items: pa.Array, faults: RowFaults) -> NDArray[np.int64]:
-    """Return each item's write units, and reject the items that are too large.
-
-    An item is never larger than its JSON, so only the items whose JSON is over one write unit are measured.
-    """
-    write_units = np.ones(len(items), dtype=np.int64)
-    uncertain = np.flatnonzero(pc.binary_length(items).to_numpy() > WRITE_UNIT_BYTES)
-    if uncertain.size:
-        sizes = item_bytes(columns, uncertain)
-        write_units[uncertain] = -(-sizes // WRITE_UNIT_BYTES)
-        faults.add(uncertain[sizes > MAX_ITEM_BYTES], "item_too_large", f"item is over {MAX_ITEM_BYTES} bytes")
-    return write_units

@@ -13,6 +13,8 @@ from dynamo_load.encoding.numbers import normal_number
 from dynamo_load.encoding.numbers import size as number_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from dynamo_load.encoding.row_faults import RowFaults
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 # the value inside the innermost list or map as one of them.
 _MAX_LEVELS = 32
 _MAX_CONTAINERS = _MAX_LEVELS - 1
+# "Constraints in Amazon DynamoDB", attribute names; that it holds for nested ones, too, was measured on AWS
+# (github.com/ExtendDB/extenddb, issue 365).
+_MAX_NAME_BYTES = 65_535
+_MAX_BYTES_OF_CHARACTER = 4
 # DynamoDB Developer Guide, "DynamoDB item sizes and formats": a list or map costs 3 bytes and 1 for each element.
 _CONTAINER_BYTES = 3
 _ELEMENT_BYTES = 1
@@ -43,16 +49,15 @@ class _ValueFault(Exception):
 def typed_json(texts: pa.Array, faults: RowFaults) -> pa.Array:
     """Return each JSON text as a DynamoDB attribute value, for example `{"L":[{"N":"1.10"}]}`.
 
-    Takes and returns `large_string`. A JSON `null` becomes `{"NULL":true}`, SQL's NULL stays null. Text that isn't
-    JSON, more than 32 levels, an empty name in a map and numbers outside DynamoDB's range are faults.
+    Takes and returns `large_string`. SQL's NULL stays null, and a JSON `null` becomes null as well, for UNLOAD may
+    write the one as the other; inside of a document it is `{"NULL":true}`. Text that isn't JSON, more than 32 levels, a
+    name in a map that is empty, too long or there twice, and numbers outside DynamoDB's range are faults.
     """
     encoded: list[str | None] = []
     for row, text in enumerate(texts.to_pylist()):
-        if text is None:
-            encoded.append(None)
-            continue
         try:
-            encoded.append(_unicode(_attribute_value(_parse(text), _MAX_CONTAINERS)))
+            value = None if text is None else _parse(text)
+            encoded.append(None if value is None else _unicode(_attribute_value(value, _MAX_CONTAINERS)))
         except _ValueFault as fault:
             faults.add(np.array([row]), fault.reason, str(fault))
             encoded.append(None)
@@ -61,14 +66,24 @@ def typed_json(texts: pa.Array, faults: RowFaults) -> pa.Array:
 
 def sizes(texts: pa.Array) -> NDArray[np.int64]:
     """Return the bytes DynamoDB counts for each JSON text that `typed_json` found no fault in, 0 for null."""
-    return np.array([0 if text is None else _size(_parse(text)) for text in texts.to_pylist()], dtype=np.int64)
+    values = (None if text is None else _parse(text) for text in texts.to_pylist())
+    return np.array([0 if value is None else _size(value) for value in values], dtype=np.int64)
 
 
 def _refuse_constant(_name: str) -> NoReturn:
     raise _ValueFault("super_not_json", "NaN and Infinity are not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant)
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise _ValueFault("attribute_name_twice", "a map has a name twice, and DynamoDB could keep one value only")
+    return members
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant, object_pairs_hook=_members
+)
 
 
 def _parse(text: str) -> Any:
@@ -106,12 +121,19 @@ def _attribute_value(value: Any, containers_left: int) -> str:
         raise _ValueFault("nesting_too_deep", f"more than {_MAX_LEVELS} levels")
     if isinstance(value, list):
         return f'{{"L":[{",".join([_attribute_value(element, containers_left - 1) for element in value])}]}}'
-    if "" in value:
-        raise _ValueFault("attribute_name_empty", "a map has an empty name")
+    _check_names(value)
     members = [
         f"{encode_basestring(name)}:{_attribute_value(member, containers_left - 1)}" for name, member in value.items()
     ]
     return f'{{"M":{{{",".join(members)}}}}}'
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if not name:
+            raise _ValueFault("attribute_name_empty", "a map has an empty name")
+        if len(name) * _MAX_BYTES_OF_CHARACTER > _MAX_NAME_BYTES and len(name.encode()) > _MAX_NAME_BYTES:
+            raise _ValueFault("attribute_name_too_long", f"a map has a name of over {_MAX_NAME_BYTES} bytes")
 
 
 def _size(value: Any) -> int:

@@ -1,13 +1,12 @@
-"""Which rows of a batch DynamoDB can never accept, and why; found column by column."""
+"""Which rows of a batch become no item: those that a later row replaces, and those that DynamoDB can never accept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -25,26 +24,21 @@ class RejectedRow:
 
 
 class RowFaults:
-    """The rejected rows of one batch; a row is listed once, with the first fault found in it."""
+    """The rejects of one batch, found column by column; a row is rejected once, for the first fault found in it.
 
-    def __init__(self) -> None:
-        self._by_row: dict[int, RejectedRow] = {}
+    `accepted` marks the rows that are neither rejected nor replaced; what is wrong with a replaced row is no fault.
+    """
+
+    def __init__(self, accepted: NDArray[np.bool_]) -> None:
+        self.accepted = accepted
+        self._rejected: list[RejectedRow] = []
 
     def add(self, rows: NDArray[np.int64], reason: str, detail: str) -> None:
         """Reject these rows (indices in the batch), all for one reason."""
-        for row in rows.tolist():
-            self._by_row.setdefault(row, RejectedRow(row, reason, detail))
-
-    def __bool__(self) -> bool:
-        return bool(self._by_row)
+        self._rejected += [RejectedRow(row, reason, detail) for row in rows[self.accepted[rows]].tolist()]
+        self.accepted[rows] = False
 
     @property
     def rejected(self) -> list[RejectedRow]:
         """The rejected rows in the order of the batch."""
-        return [self._by_row[row] for row in sorted(self._by_row)]
-
-    def accepted(self, rows: int) -> NDArray[np.int64]:
-        """Return the indices of the other rows of a batch of `rows` rows."""
-        accepted = np.ones(rows, dtype=np.bool_)
-        accepted[list(self._by_row)] = False
-        return np.flatnonzero(accepted)
+        return sorted(self._rejected, key=lambda rejected: rejected.row)

@@ -41,11 +41,24 @@ def test_files_totals_and_super_columns_are_read() -> None:
         UnloadedFile(f"{PREFIX}0001_part_00.parquet", bytes=32771, rows=20),
     )
     assert (manifest.rows, manifest.bytes, manifest.super_columns) == (30, 65066, ("tags",))
+    assert manifest.char_columns == ()
+
+
+@pytest.mark.parametrize("base", ["character", "char", "nchar", "bpchar"])
+def test_char_columns_are_those_of_any_name_of_the_type(base: str) -> None:
+    elements = [
+        {"name": "code", "type": {"base": base, "max_length": 2}},
+        {"name": "name", "type": {"base": "character varying", "max_length": 2}},
+    ]
+    manifest = read(document(schema={"elements": elements}))
+    assert (manifest.char_columns, manifest.super_columns) == (("code",), ())
 
 
 @pytest.mark.parametrize(
     "schema",
-    [None, [], {"elements": None}, {"elements": [5, {"name": 1}, {"name": "a"}, {"name": "a", "type": "super"}]}],
+    [None, [], {"elements": None}, {"elements": [5, {"name": 1}, {"name": "a"}, {"name": "a", "type": "super"}]},
+        {"elements": [{"name": "a", "type": {"base": ["super"]}}]},
+    ],
 )
 def test_a_schema_in_another_form_is_no_fault(schema: Any) -> None:
     assert read(document(schema=schema)).super_columns == ()

@@ -13,7 +13,7 @@ from dynamo_load.mapping import ItemMapping
 from target.table import KeyAttribute, TargetTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 KEY = KeyAttribute("pk", "S")
 
@@ -23,11 +23,15 @@ def mapping(
     sort_key: KeyAttribute | None = None,
     *,
     super_columns: Iterable[str] = (),
+    char_columns: Iterable[str] = (),
+    attributes: Mapping[str, str] | None = None,
     **target: Any,
 ) -> ItemMapping:
     """A mapping for a table of this key."""
     key = (partition_key,) if sort_key is None else (partition_key, sort_key)
-    return ItemMapping(TargetTable("table", key, **target), super_columns=tuple(super_columns))
+    return ItemMapping(
+        TargetTable("table", key, **target), tuple(super_columns), tuple(char_columns), attributes or {}
+    )
 
 
 def encode(columns: dict[str, pa.Array], **mapped: Any) -> EncodedRows:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given, settings
@@ -147,37 +148,57 @@ def test_a_date_becomes_its_iso_text(rows: list[dt.date | None], arrow_type: pa.
 
 @quick
 @given(rows_of(st.datetimes()))
-def test_a_timestamp_becomes_its_iso_text_with_a_fraction_only_where_it_has_one(
-    rows: list[dt.datetime | None],
-) -> None:
-    assert stored(rows, pa.timestamp("us")) == [row and row.isoformat() for row in rows]
+def test_a_timestamp_becomes_its_iso_text_with_the_same_digits_in_every_row(rows: list[dt.datetime | None]) -> None:
+    assert stored(rows, pa.timestamp("us")) == [row and row.isoformat(timespec="microseconds") for row in rows]
 
 
 @quick
 @given(rows_of(datetimes_of_nanoseconds), st.sampled_from(["s", "ms", "ns"]))
-def test_a_timestamp_of_another_resolution_has_the_same_text(rows: list[dt.datetime | None], unit: str) -> None:
-    finest = {"s": 1_000_000, "ms": 1_000, "ns": 1}[unit]
+def test_a_timestamp_of_another_resolution_has_its_digits(rows: list[dt.datetime | None], unit: str) -> None:
+    finest, timespec = {"s": (1_000_000, "seconds"), "ms": (1_000, "milliseconds"), "ns": (1, "microseconds")}[unit]
     rows = [row and row.replace(microsecond=row.microsecond // finest * finest) for row in rows]
-    if unit == "s":
-        rows = [row and row.replace(microsecond=0) for row in rows]
-    assert stored(rows, pa.timestamp(unit)) == [row and row.isoformat() for row in rows]
+    nanoseconds = "000" if unit == "ns" else ""
+    assert stored(rows, pa.timestamp(unit)) == [row and row.isoformat(timespec=timespec) + nanoseconds for row in rows]
 
 
 def test_a_timestamp_with_nanoseconds_keeps_them() -> None:
     ticks = pa.array([1, 1_000, 1_000_000_000, None]).cast(pa.timestamp("ns"))
     assert values(encode({"value": ticks}), "value") == [
         "1970-01-01T00:00:00.000000001",
-        "1970-01-01T00:00:00.000001",
-        "1970-01-01T00:00:01",
+        "1970-01-01T00:00:00.000001000",
+        "1970-01-01T00:00:01.000000000",
         None,
     ]
+
+
+MOMENTS = [
+    *[pa.timestamp(unit) for unit in ("s", "ms", "us", "ns")],
+    *[pa.timestamp(unit, "UTC") for unit in ("s", "ms", "us", "ns")],
+    *[pa.date32(), pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns")],
+]
+
+
+@quick
+@given(st.data(), st.sampled_from(MOMENTS))
+def test_text_of_dates_and_times_sorts_as_they_do(data: st.DataObject, arrow_type: pa.DataType) -> None:
+    if pa.types.is_time(arrow_type):
+        moments: st.SearchStrategy[Any] = st.times()
+    elif pa.types.is_date(arrow_type):
+        moments = st.dates()
+    else:
+        moments = datetimes_of_nanoseconds | st.datetimes(dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 1, 0, 0, 1))  # noqa: DTZ001
+    drawn = data.draw(st.lists(moments, max_size=12))
+    column = pa.array(drawn).cast(arrow_type, safe=False) if drawn else pa.array([], arrow_type)
+    texts = values(encode({"value": column}), "value")
+    in_order = column.take(pc.sort_indices(column))
+    assert sorted(texts) == values(encode({"value": in_order}), "value")
 
 
 @pytest.mark.parametrize("zone", ["UTC", "+00:00", "America/New_York"])
 def test_an_instant_is_written_in_utc_whatever_zone_it_is_shown_in(zone: str) -> None:
     instants = pa.array([0, None, 1_441_024_496_123_456]).cast(pa.timestamp("us", zone))
     assert values(encode({"value": instants}), "value") == [
-        "1970-01-01T00:00:00Z",
+        "1970-01-01T00:00:00.000000Z",
         None,
         "2015-08-31T12:34:56.123456Z",
     ]
@@ -186,7 +207,9 @@ def test_an_instant_is_written_in_utc_whatever_zone_it_is_shown_in(zone: str) ->
 @quick
 @given(rows_of(st.times()))
 def test_a_time_of_day_becomes_its_iso_text(rows: list[dt.time | None]) -> None:
-    assert stored(rows, pa.time64("us")) == [row and row.isoformat() for row in rows]
+    assert stored(rows, pa.time64("us")) == [
+        row if row is None else row.isoformat(timespec="microseconds") for row in rows
+    ]
 
 
 @quick
@@ -194,6 +217,16 @@ def test_a_time_of_day_becomes_its_iso_text(rows: list[dt.time | None]) -> None:
 def test_binary_arrives_byte_for_byte(rows: list[bytes | None], arrow_type: pa.DataType) -> None:
     items = typed_items(encode({"value": between_other_rows(rows, arrow_type)}))
     assert [b64decode(item["value"]["B"], validate=True) if "value" in item else None for item in items] == rows
+
+
+@pytest.mark.parametrize(
+    "arrow_type", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
+def test_char_loses_the_blanks_it_is_padded_with_and_no_others(arrow_type: pa.DataType) -> None:
+    rows = ["ab  ", " a b ", "  ", "", "a\t ", "é\u3000 ", None]
+    char = encode({"value": pa.array(rows).cast(arrow_type)}, char_columns=frozenset({"value"}))
+    assert values(char, "value") == ["ab", " a b", "", "", "a\t", "é\u3000", None]
+    assert stored(rows, pa.string()) == rows
 
 
 def test_an_empty_string_stays_and_a_null_is_left_out() -> None:

@@ -51,9 +51,11 @@ def encode_super(texts: list[str | None]) -> EncodedRows:
 def test_a_document_arrives_as_the_maps_and_lists_it_is(drawn: list[Any]) -> None:
     encoded = encode_super([json_text(document) for document in drawn])
     assert encoded.rejects == []
-    typed = [item["doc"] for item in typed_items(encoded)]
-    assert [TypeDeserializer().deserialize(value) for value in typed] == drawn
-    assert [data_types(value) for value in typed] == [data_types(TypeSerializer().serialize(d)) for d in drawn]
+    typed = [item.get("doc") for item in typed_items(encoded)]
+    assert [value and TypeDeserializer().deserialize(value) for value in typed] == drawn
+    assert [value and data_types(value) for value in typed] == [
+        None if document is None else data_types(TypeSerializer().serialize(document)) for document in drawn
+    ]
 
 
 def data_types(value: Any) -> Any:
@@ -67,9 +69,13 @@ def data_types(value: Any) -> Any:
     return data_type
 
 
-def test_null_of_sql_is_left_out_and_null_of_json_is_kept() -> None:
-    items = typed_items(encode_super([None, "null", "[null]"]))
-    assert [item.get("doc") for item in items] == [None, {"NULL": True}, {"L": [{"NULL": True}]}]
+def test_null_is_left_out_whichever_way_it_arrives_and_kept_inside_of_a_document() -> None:
+    items = typed_items(encode_super([None, "null", " null ", "[null]", '{"a": null}']))
+    assert [item.get("doc") for item in items] == [
+        *[None, None, None],
+        {"L": [{"NULL": True}]},
+        {"M": {"a": {"NULL": True}}},
+    ]
 
 
 def test_scalars_and_empty_containers_are_documents_too() -> None:
@@ -116,15 +122,26 @@ def test_a_number_is_sent_with_all_its_digits(number: str, sent: str) -> None:
         ("1e99999999999999999999999", "number_out_of_range"),
         ("1e-99999999999999999999999", "number_out_of_range"),
         ('{"a": {"": 1}}', "attribute_name_empty"),
+        ('{"a": [{"b": 1, "c": 2, "b": 1}]}', "attribute_name_twice"),
+        ('{"a": {"' + "b" * 65_536 + '": 1}}', "attribute_name_too_long"),
+        ('{"a": {"' + "é" * 32_768 + '": 1}}', "attribute_name_too_long"),
         ("[" * 32 + "1" + "]" * 32, "nesting_too_deep"),
         ('{"a":' * 32 + "1" + "}" * 32, "nesting_too_deep"),
         ("[" * 100_000 + "]" * 100_000, "nesting_too_deep"),
     ],
 )
-def test_a_document_that_dynamodb_cannot_hold_is_rejected_alone(text: str, reason: str) -> None:
-    encoded = encode_super(['{"ok": 1}', text, None])
+@pytest.mark.parametrize("beside", ["", "x" * 2_000])
+def test_a_document_that_dynamodb_cannot_hold_is_rejected_alone(text: str, reason: str, beside: str) -> None:
+    """Beside little and beside so much that the row would be measured."""
+    columns = {"doc": pa.array(['{"ok": 1}', text, None]), "beside": pa.array([beside] * 3)}
+    encoded = encode(columns, super_columns=frozenset({"doc"}))
     assert [(reject.row, reject.reason) for reject in encoded.rejects] == [(1, reason)]
     assert values(encoded, "doc") == [{"ok": 1}, None]
+
+
+def test_a_name_as_long_as_an_attributes_is_kept() -> None:
+    for name in ("b" * 65_535, "é" * 32_767):
+        assert values(encode_super([f'{{"{name}": 1}}']), "doc") == [{name: 1}]
 
 
 def test_the_value_in_31_lists_is_at_the_last_level() -> None:

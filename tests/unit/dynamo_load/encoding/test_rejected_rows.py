@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from target.table import IndexKeyAttribute, KeyAttribute
-from tests.unit.dynamo_load.encoding.put_requests import encode, typed_items
+from dynamo_load.encoding.items import ItemEncoder
+from target.table import IndexKeyAttribute, KeyAttribute, LocalIndex
+from tests.unit.dynamo_load.encoding.put_requests import encode, mapping, typed_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -138,6 +139,54 @@ def test_an_item_over_400_kilobytes_is_rejected() -> None:
     encoded = encode({"text": pa.array([item_of(400 * 1024), item_of(400 * 1024 + 1), "small"])})
     assert reasons(encoded) == {1: "item_too_large"}
     assert encoded.write_units.tolist() == [400, 1]
+
+
+ALL = LocalIndex("at", None)
+KEYS = LocalIndex("at", ())
+SOME = LocalIndex("at", ("note",))
+
+
+@pytest.mark.parametrize(
+    ("indexes", "room"),
+    [
+        # The item is {pk: 1 byte, at: 2, note: 1,000, text}, which are 2 + 1, 2 + 2, 4 + 1,000 and 4 + text bytes.
+        ((), 400 * 1024 - 1015),
+        ((ALL,), 200 * 1024 - 1015),
+        ((KEYS,), 400 * 1024 - 1015 - 7),
+        ((SOME,), 400 * 1024 - 1015 - 7 - 1004),
+        ((SOME, KEYS), 400 * 1024 - 1015 - 7 - 1004 - 7),
+        ((LocalIndex("absent", None), LocalIndex("missing", ())), 400 * 1024 - 1015),
+    ],
+)
+def test_entries_in_local_indexes_count_towards_an_items_size(indexes: tuple[LocalIndex, ...], room: int) -> None:
+    columns = {
+        "text": pa.array(["x" * room, "x" * (room + 1), "x" * (300 * 1024)]),
+        "at": pa.array(["aa", "aa", "aa" if not indexes else None]),
+        "note": pa.array(["n" * 1000] * 3),
+        "missing": pa.array([None] * 3, pa.string()),
+    }
+    assert reasons(encode(columns, local_indexes=indexes)) == {1: "item_too_large"}
+
+
+def test_a_reject_for_local_indexes_says_so() -> None:
+    columns = {"text": pa.array(["x" * 300_000]), "at": pa.array(["a"])}
+    (reject,) = encode(columns, local_indexes=(ALL,)).rejects
+    assert reject.detail == "item and its entries in local secondary indexes are over 409600 bytes"
+
+
+def test_a_blank_char_key_is_an_empty_key() -> None:
+    encoded = encode(keys(["ab ", "   ", "", "a" * 2048 + "  "]), char_columns=frozenset({"pk"}))
+    assert reasons(encoded) == {1: "key_empty", 2: "key_empty"}
+
+
+def test_replaced_rows_are_neither_items_nor_rejects() -> None:
+    replaced = np.array([False, True, True, False, False])
+    batch = pa.record_batch({"pk": pa.array(["a", None, "b", "", "c"])})
+    encoded = ItemEncoder(batch.schema, mapping()).encode(batch, replaced)
+    assert encoded.rows.tolist() == [0, 4]
+    assert [(reject.row, reject.reason) for reject in encoded.rejects] == [(3, "key_empty")]
+    assert [item["pk"]["S"] for item in typed_items(encoded)] == ["a", "c"]
+    assert replaced.tolist() == [False, True, True, False, False]
 
 
 def test_escapes_do_not_count_towards_an_items_size() -> None:

@@ -116,8 +116,8 @@ def test_timestamps_of_96_bits_keep_years_that_nanoseconds_cannot_count(stage: S
     stage.load(stage.piece(stage.put_file(rows, "unload/0000", use_deprecated_int96_timestamps=True)))
 
     assert {name: item["valid_to"] for name, item in stage.items().items()} == {
-        "a": "9999-12-31T00:00:00",
-        "b": "0001-01-01T00:00:00",
+        "a": "9999-12-31T00:00:00.000000",
+        "b": "0001-01-01T00:00:00.000000",
     }
 
 
@@ -287,6 +287,30 @@ class TestRejects:
         assert [(kept["reason"], kept["row"]) for kept in stage.rejects()] == [
             ("not_utf8", {"id": "Jane Doe\\xff"}),
         ]
+
+    @pytest.mark.parametrize("bad", ["", "k" * 2_049, None])
+    def test_rows_whose_key_can_never_be_one_are_each_a_reject(self, stage: Stage, bad: str | None) -> None:
+        tally = stage.load(stage.piece_of(with_keys([bad, "a", bad, "a", bad, bad, bad])))
+
+        assert counts(tally) == (7, 1, 5, 1)
+        assert [(kept["piece_row"], kept["row"]["id"]) for kept in stage.rejects()] == [
+            (row, bad) for row in (0, 2, 4, 5, 6)
+        ]
+
+    def test_rows_whose_key_is_not_utf8_are_each_a_reject(self, stage: Stage) -> None:
+        tally = stage.load(stage.piece_of(pa.table({"id": pa.chunked_array([not_utf8(b"\xff")] * 3)})))
+
+        assert counts(tally) == (3, 0, 3, 0)
+        assert len(stage.rejects()) == 3
+
+    def test_rows_whose_sort_key_can_never_be_one_are_each_a_reject(self, stage: Stage) -> None:
+        stage.key = (KeyAttribute("id", "S"), KeyAttribute("at", "N"))
+        at = [math.nan, math.nan, 1.0, 1.0, 1e300, 1e300]
+        with DynamoDbSink(SinkBehaviour(tls=False, key="id")) as sink:
+            tally = stage.load(stage.piece_of(pa.table({"id": ["a"] * 6, "at": at})), sink=sink)
+
+        assert counts(tally) == (6, 1, 4, 1)
+        assert [kept["piece_row"] for kept in stage.rejects()] == [0, 1, 4, 5]
 
     def test_a_rejected_row_keeps_values_of_every_kind(self, stage: Stage) -> None:
         rows = pa.table(
