@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _UNITS_PER_SECOND_WITHOUT_BUDGET = 4_000
 # The first seconds of the years 2000 and 2201.
 _LIKELY_EXPIRY = (946_684_800, 7_289_654_400)
-# Numpy writes years of up to twelve digits.
+# Beyond this lies no year worth telling, and 64 bits end.
 _FURTHEST_SECONDS = 10**18
 
 
@@ -95,11 +95,12 @@ def _warnings(expires: "NDArray[np.float64]") -> list[str]:
     unlikely = np.count_nonzero((expires < _LIKELY_EXPIRY[0]) | (expires >= _LIKELY_EXPIRY[1]))
     if not unlikely:
         return []
-    return [
-        f"{unlikely:,} of {len(expires):,} sampled times to live lie before the year 2000 or after 2200: DynamoDB takes "
-        "seconds since 1970, so divide milliseconds by 1,000 in the query. It never deletes items that expired over "
+    warning = (
+        f"{unlikely:,} of {len(expires):,} sampled times to live lie before the year 2000 or after 2200: DynamoDB "
+        "takes seconds since 1970 (divide milliseconds by 1,000 in the query), and deletes nothing that expired over "
         "five years ago."
-    ]
+    )
+    return [warning]
 
 
 def _moment(seconds: float) -> str:

@@ -30,7 +30,7 @@ def find_unloaded(s3: "S3Client", bucket: str, prefix: str) -> Manifest:
             raise ManifestMismatch(
                 f"{location} holds {len(files):,} files but no manifest, so they may not be all: run the load again."
             )
-        return Manifest((), ())
+        return Manifest((), (), ())
     manifest = read_manifest(s3.get_object(Bucket=bucket, Key=f"{prefix}manifest")["Body"].read(), location)
     sizes = wr.s3.size_objects(files, use_threads=_SIZE_THREADS) if files else {}
     check_files(manifest, {url.removeprefix(f"s3://{bucket}/"): size for url, size in sizes.items()})

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -142,8 +143,9 @@ def make_target(
     *,
     global_indexes: Sequence[Sequence[tuple[str, str]]] = (),
     local_indexes: Sequence[Sequence[tuple[str, str]]] = (),
+    projections: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Make the target table with keys of (attribute, type) pairs."""
+    """Make the target table with keys of (attribute, type) pairs; the first indexes have these projections."""
     types: dict[str, ScalarAttributeTypeType] = {
         name: kind  # type: ignore[misc]
         for schema in (key, *global_indexes, *local_indexes)
@@ -151,8 +153,10 @@ def make_target(
     }
     indexes: dict[str, Any] = {
         kind: [
-            {"IndexName": f"{kind}{number}", "KeySchema": key_schema(index), "Projection": {"ProjectionType": "ALL"}}
-            for number, index in enumerate(schemas)
+            {"IndexName": f"{kind}{number}", "KeySchema": key_schema(index), "Projection": projection}
+            for number, (index, projection) in enumerate(
+                zip(schemas, chain(projections, repeat({"ProjectionType": "ALL"})), strict=False)
+            )
         ]
         for kind, schemas in (("GlobalSecondaryIndexes", global_indexes), ("LocalSecondaryIndexes", local_indexes))
         if schemas

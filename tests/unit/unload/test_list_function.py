@@ -17,6 +17,8 @@ from dynamo_load.errors import (
     MissingFile,
     MissingKeyColumn,
     MissingTtlColumn,
+    UnknownColumn,
+    UnsupportedColumnName,
     UnsupportedColumnType,
 )
 from errors import AwsRefused, AwsUnavailable, MissingConfiguration
@@ -50,12 +52,16 @@ def keys(prefix: str) -> list[str]:
 
 def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
     unloaded = Unloaded(
-        columns=[{"name": "stars", "type": {"base": "integer"}}, {"name": "more", "type": {"base": "super"}}]
+        columns=[
+            {"name": "stars", "type": {"base": "character"}},
+            {"name": "more", "type": {"base": "super"}},
+        ]
     )
     unloaded.add("0000_part_00.parquet", reviews(10))
     unloaded.add("0001_part_00.parquet", reviews(20, first=10))
     unloaded.store()
-    listed = list_unloaded({"max_write_units_per_second": 500, "rejects_allowed": 3})
+    attributes = {"STARS": "rating"}
+    listed = list_unloaded({"max_write_units_per_second": 500, "rejects_allowed": 3, "attributes": attributes})
     assert listed == {
         "dry_run": False,
         "report": None,
@@ -73,8 +79,11 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
                     "key": [{"name": "id", "type": "S"}],
                     "ttl_attribute": None,
                     "index_keys": [],
+                    "local_indexes": [],
                 },
                 "super_columns": ["more"],
+                "char_columns": ["stars"],
+                "attributes": {"STARS": "rating"},
             },
             "limits": {"max_write_units_per_second": 500, "rejects_allowed": 3, "loader_concurrency": 2},
         },
@@ -271,6 +280,35 @@ def test_the_plan_names_the_key_attributes_of_the_targets_indexes(monkeypatch: p
     ]
 
 
+def test_the_plan_says_what_the_targets_local_indexes_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    remake_target(
+        monkeypatch,
+        ("at", "N"),
+        local_indexes=[[("id", "S"), ("shelf", "S")], [("id", "S"), ("author", "S")], [("id", "S"), ("score", "N")]],
+        projections=[
+            {"ProjectionType": "ALL"},
+            {"ProjectionType": "KEYS_ONLY"},
+            {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["title"]},
+        ],
+    )
+    local_indexes = list_unloaded()["plan"]["mapping"]["target"]["local_indexes"]
+    assert sorted(local_indexes, key=lambda index: str(index["sort_key"])) == [
+        {"sort_key": "author", "projected": []},
+        {"sort_key": "score", "projected": ["title"]},
+        {"sort_key": "shelf", "projected": None},
+    ]
+
+
+@pytest.mark.parametrize("attributes", [{"star": "rating"}, {"id": "key"}, {"stars": "id"}, {"stars": ""}])
+def test_attributes_that_do_not_fit_are_refused_before_any_piece_exists(attributes: dict[str, str]) -> None:
+    unloaded = Unloaded()
+    unloaded.add("0000_part_00.parquet", reviews(10))
+    unloaded.store()
+    with pytest.raises((UnknownColumn, MissingKeyColumn, AmbiguousColumns, UnsupportedColumnName)):
+        list_unloaded({"attributes": attributes})
+    assert keys("loads/") == []
+
+
 @pytest.mark.parametrize("execution_input", [{}, {"dry_run": True}])
 def test_rows_without_the_time_to_live_are_refused_before_any_piece_exists(
     execution_input: Any, monkeypatch: pytest.MonkeyPatch
@@ -339,6 +377,9 @@ def test_a_dry_run_reports_and_leaves_no_work() -> None:
         "write_units_per_second": 10,
         "sampled_rows": 1000,
         "sampled_rejects": 0,
+        "expires_from": None,
+        "expires_to": None,
+        "warnings": [],
     }
     assert keys("loads/") == []
 
@@ -356,6 +397,30 @@ def test_a_dry_run_samples_files_all_over_and_scales_to_all_rows(monkeypatch: py
     assert 30 <= report["write_units"] <= 50
     assert report["dollars"] == pytest.approx(report["write_units"] / 100)
     assert report["write_units_per_second"] == 4000
+
+
+@pytest.mark.parametrize(
+    ("until", "first", "last", "unlikely"),
+    [
+        ([1_795_662_000, 1_795_662_060.5, None], "2026-11-26T03:00:00Z", "2026-11-26T03:01:00Z", 0),
+        ([946_684_799, 946_684_800, None], "1999-12-31T23:59:59Z", "2000-01-01T00:00:00Z", 1),
+        ([7_289_654_399, 7_289_654_400, None], "2200-12-31T23:59:59Z", "2201-01-01T00:00:00Z", 1),
+        ([1_795_662_000_000, 1_795_662_000_000, 1.5e125], "58872-04-06T00:00:00Z", "31688740476-10-23T01:46:40Z", 3),
+        ([None, None, float("nan")], None, None, 0),
+    ],
+)
+def test_a_dry_run_says_when_items_would_expire(
+    until: list[Any], first: str | None, last: str | None, unlikely: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTL_ATTRIBUTE", "Until")
+    unloaded = Unloaded()
+    rows = pa.table({"id": ["a", "b", "c"], "until": pa.array(until, pa.float64())})
+    unloaded.add("0000_part_00.parquet", rows)
+    unloaded.store()
+    report = list_unloaded({"dry_run": True})["report"]
+    assert (report["expires_from"], report["expires_to"]) == (first, last)
+    assert len(report["warnings"]) == bool(unlikely)
+    assert all(f"{unlikely} of " in warning and "milliseconds" in warning for warning in report["warnings"])
 
 
 def test_a_dry_run_of_no_rows_costs_nothing() -> None:

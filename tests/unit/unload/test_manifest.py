@@ -56,7 +56,11 @@ def test_char_columns_are_those_of_any_name_of_the_type(base: str) -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    [None, [], {"elements": None}, {"elements": [5, {"name": 1}, {"name": "a"}, {"name": "a", "type": "super"}]},
+    [
+        None,
+        [],
+        {"elements": None},
+        {"elements": [5, {"name": 1}, {"name": "a"}, {"name": "a", "type": "super"}]},
         {"elements": [{"name": "a", "type": {"base": ["super"]}}]},
     ],
 )

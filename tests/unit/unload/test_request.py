@@ -47,6 +47,8 @@ def test_the_input_overrides_single_limits_and_zero_is_a_value() -> None:
         ({"loader_concurrency": 10_001}, "loader_concurrency"),
         ({"loader_concurrency": True}, "loader_concurrency"),
         ({"rejects_allowed": -1}, "rejects_allowed"),
+        ({"attributes": ["id"]}, "attributes"),
+        ({"attributes": {"id": 5}}, "attributes.id"),
         ({"dry_run": "yes"}, "dry_run"),
         ([], "the input"),
         (None, "the input"),

@@ -29,9 +29,7 @@ def mapping(
 ) -> ItemMapping:
     """A mapping for a table of this key."""
     key = (partition_key,) if sort_key is None else (partition_key, sort_key)
-    return ItemMapping(
-        TargetTable("table", key, **target), tuple(super_columns), tuple(char_columns), attributes or {}
-    )
+    return ItemMapping(TargetTable("table", key, **target), tuple(super_columns), tuple(char_columns), attributes or {})
 
 
 def encode(columns: dict[str, pa.Array], **mapped: Any) -> EncodedRows:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,7 @@ class Load:
     rejects_allowed: int = 0
     budget: int = 0
     ttl_attribute: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -67,8 +68,11 @@ class Load:
                     "key": [{"name": "id", "type": "S"}],
                     "ttl_attribute": self.ttl_attribute,
                     "index_keys": [{"name": "author", "type": "S", "max_bytes": 2048}],
+                    "local_indexes": [{"sort_key": "author", "projected": ["facts"]}],
                 },
                 "super_columns": ["facts"],
+                "char_columns": ["code"],
+                "attributes": self.attributes,
             },
             "limits": {
                 "max_write_units_per_second": self.budget,
@@ -170,6 +174,26 @@ def test_super_columns_become_maps_and_lists(functions: Stage) -> None:
     Load(functions, [functions.put_file(rows, "unload/0")]).run(0)
 
     assert functions.items()["a"]["facts"] == {"colours": ["red", "blue"]}
+
+
+def test_the_plan_says_which_columns_are_char_and_which_have_another_name(functions: Stage) -> None:
+    rows = with_keys(["a"]).append_column("code", [["x   "]])
+    Load(functions, [functions.put_file(rows, "unload/0")], attributes={"code": "Code"}).run(0)
+
+    assert functions.items()["a"] == {"id": "a", "number": 0, "Code": "x"}
+
+
+def test_a_row_too_large_with_its_entry_in_a_local_index_is_rejected(functions: Stage) -> None:
+    rows = (
+        with_keys(["a", "b"])
+        .append_column("author", [["me", None]])
+        .append_column("facts", [[f'"{"x" * 210_000}"'] * 2])
+    )
+    load = Load(functions, [functions.put_file(rows, "unload/0")], rejects_allowed=1)
+    load.run(0)
+
+    assert load.verify()["rows_rejected"] == 1
+    assert set(functions.items()) == {"b"}
 
 
 def test_a_row_that_an_index_would_not_take_is_rejected(functions: Stage) -> None:
