@@ -142,7 +142,7 @@ class ItemEncoder:
         attributes = self._attributes[: len(self.key_columns)]
         keys = [a.kind.accept(plain_values(rows.column(a.column)), faults) for a in attributes]
         self._check_keys(keys, faults)
-        if faults.rejected:
+        if not faults.accepted.all():
             keys = [pc.if_else(pa.array(faults.accepted), key, pa.scalar(None, key.type)) for key in keys]
         return pa.record_batch(keys, names=self.key_columns)
 
@@ -172,8 +172,8 @@ class ItemEncoder:
     def _write_units(self, columns: list[_EncodedColumn], items: pa.Array, faults: RowFaults) -> NDArray[np.int64]:
         """Return the write units of each item that isn't rejected yet, and reject those that are too large.
 
-        An item is never larger than its JSON, so only the items whose JSON is over one write unit are measured. Those
-        cannot be too large with their entries in local secondary indexes either, of which a table has five at most.
+        An item is never larger than its JSON, so only the items whose JSON is over one write unit are measured. The
+        others are far from too large even with their entries in local secondary indexes, of which a table has five.
         """
         write_units = np.ones(len(items), dtype=np.int64)
         uncertain = np.flatnonzero(faults.accepted & (pc.binary_length(items).to_numpy() > _WRITE_UNIT_BYTES))
