@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -36,10 +37,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.aws")
     parser.add_argument("--listen", type=int, required=True, help="file descriptor of a bound TCP socket")
     parser.add_argument("--directory", type=Path, required=True, help="for all files; removed at the end")
+    parser.add_argument("--parameter-group", type=json.loads, default={}, help="of the Redshift cluster, as JSON")
     arguments = parser.parse_args()
     exit_code = 0
     try:
-        _run(arguments.listen, arguments.directory)
+        _run(arguments.listen, arguments.directory, arguments.parameter_group)
     except BaseException:  # noqa: BLE001 - the last word of this process: whatever it was belongs in the log
         traceback.print_exc()
         exit_code = 1
@@ -49,9 +51,9 @@ def main() -> None:
     os._exit(exit_code)
 
 
-def _run(listen: int, directory: Path) -> None:
+def _run(listen: int, directory: Path, parameter_group: dict[str, str]) -> None:
     ministack_patches.apply()
-    engine = Engine(directory / "redshift")
+    engine = Engine(directory / "redshift", parameter_group)
     engine.start()
     try:
         service.register(engine, os.environ["AWS_ENDPOINT_URL"])

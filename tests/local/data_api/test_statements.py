@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.data_api.conftest import AS_SUPERUSER
+from local.stack import LocalAws
+from tests.local.data_api.conftest import AS_SUPERUSER, Redshift
 
 if TYPE_CHECKING:
-    from tests.local.data_api.conftest import Callers, Redshift
+    from tests.local.data_api.conftest import Callers
 
 ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
@@ -351,3 +352,11 @@ class TestVisibility:
             assert error["Error"]["Message"] == "Query does not exist."
             assert error["ResourceId"] == statement
         assert statement not in [s["Id"] for s in other.client.list_statements()["Statements"]]
+
+
+def test_names_keep_their_case_in_a_cluster_whose_parameter_group_says_so() -> None:
+    with LocalAws({"enable_case_sensitive_identifier": "true"}) as aws:
+        redshift = Redshift(aws.client("redshift-data"))
+        described = redshift.run('SELECT 1 AS "loadBucket"')
+        result = redshift.client.get_statement_result(Id=described["Id"])
+    assert [column["name"] for column in result["ColumnMetadata"]] == ["loadBucket"]

@@ -211,3 +211,16 @@ def test_the_reviews_table_is_created_as_its_script_stands(sql: Sql) -> None:
     script = Path(__file__).parents[3] / "scripts" / "setup_redshift_table.sql"
     sql.run(script.read_text(encoding="utf-8"))
     assert len(sql.run("SELECT * FROM public.amazon_reviews_parquet").columns) == 16
+
+
+def test_qualify_comes_before_limit_and_keeps_the_order(sql: Sql) -> None:
+    query = "SELECT n FROM numbers QUALIFY n > AVG(n) OVER () ORDER BY n DESC LIMIT 2"
+    sql.run("CREATE TABLE numbers AS SELECT generate_series(1, 9) AS n")
+    assert sql.rows(query) == [(9,), (8,)]
+    assert sql.rows("SELECT DISTINCT n % 2 FROM numbers QUALIFY n > AVG(n) OVER () ORDER BY 1") == [(0,), (1,)]
+
+
+@pytest.mark.parametrize("query", ["SELECT no_such_function(1)", "SELECT 1 +", "SELECT 1::no_such_type"])
+def test_what_postgresql_cannot_read_says_that_it_was_postgresql(sql: Sql, query: str) -> None:
+    with pytest.raises(SqlFailed, match="so says PostgreSQL, on which the local Redshift runs"):
+        sql.run(query)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from local.redshift.sql.engine import DatabaseNotFound, Engine, EngineNotRunning, UserNotFound
+from local.redshift.sql.engine import DatabaseNotFound, Engine, EngineNotRunning, UnknownParameter, UserNotFound
+from local.redshift.sql.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +60,22 @@ def test_a_connection_begins_a_transaction_of_its_own(engine: Engine) -> None:
         first.execute("CREATE TABLE uncommitted (a int)")
         assert second.execute("SELECT to_regclass('uncommitted')").fetchone() == (None,)
         first.rollback()
+
+
+def test_a_parameter_group_holds_for_every_session(directory: Path) -> None:
+    engine = Engine(directory / "data", {"enable_case_sensitive_identifier": "true"})
+    engine.start()
+    try:
+        with engine.connect("dev", "awsuser") as connection:
+            assert Session(connection).is_case_sensitive
+    finally:
+        engine.stop()
+
+
+@pytest.mark.parametrize("parameters", [{"max_concurrency": "5"}, {"enable_case_sensitive_identifier": "'; evil = '"}])
+def test_a_parameter_that_is_not_imitated_is_refused(directory: Path, parameters: dict[str, str]) -> None:
+    with pytest.raises(UnknownParameter, match=next(iter(parameters))):
+        Engine(directory / "data", parameters).start()
 
 
 def test_a_stopped_engine_leaves_no_process_and_refuses_connections(directory: Path) -> None:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.redshift.execution import SqlFailed
+from local.redshift.sql.session import Session
 
 if TYPE_CHECKING:
+    from local.redshift.sql.engine import Engine
     from tests.local.sql_engine.conftest import Bucket, Sql
 
 _LONG = "procedure_for_the_daily_refresh_of_the_customer_reviews_of_the_region"
@@ -60,3 +62,14 @@ def test_a_user_in_quotes_keeps_its_case(sql: Sql) -> None:
         sql.run('REVOKE SELECT ON "Granted" FROM "IAMR:Loader"')
     finally:
         sql.run('DROP USER "IAMR:Loader"')
+
+
+def test_a_users_own_setting_holds_from_the_next_session_on(engine: Engine, sql: Sql) -> None:
+    sql.run("CREATE USER reader PASSWORD DISABLE")
+    try:
+        sql.run("ALTER USER reader SET enable_case_sensitive_identifier TO true")
+        with engine.connect("dev", "reader") as connection:
+            assert Session(connection).is_case_sensitive
+        assert not Session(sql.connection).is_case_sensitive
+    finally:
+        sql.run("DROP USER reader")
