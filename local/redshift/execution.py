@@ -78,6 +78,7 @@ _LOADERS: Final = {"jsonb": _SuperLoader, "bytea": _VarbyteLoader}
 # More than PostgreSQL's decimals have, so that nothing is rounded on the way.
 _MOST_DIGITS: Final = 140_000
 _MAX_VARCHAR_BYTES: Final = 65_535
+_SYSTEM_VIEW: Final = re.compile(r'relation "((?:pg_catalog\.)?(?:(?:stl|stv|svl|svv|svcs|sys)_\w+|pg_table_def))"')
 # What PostgreSQL says of a text that is no SQL, or names a function, operator or type, that it knows.
 _NOT_UNDERSTOOD: Final = (
     psycopg.errors.SyntaxError,
@@ -130,6 +131,9 @@ def run(
 def _failed(error: psycopg.Error) -> SqlFailed:
     # The detail and context that PostgreSQL adds may hold row contents.
     message = names.restored(error.diag.message_primary or str(error))
+    view = _SYSTEM_VIEW.match(message)
+    if isinstance(error, psycopg.errors.UndefinedTable) and view:
+        return NotImitated(f"the system view {view[1]}")
     if isinstance(error, _NOT_UNDERSTOOD) and not message.startswith("procedure "):
         message += " (so says PostgreSQL, on which the local Redshift runs; Redshift itself may know it)"
     return SqlFailed(message)

@@ -116,11 +116,13 @@ class _Reader:
         self.root = root
         self.has_changed = False
         self._session = session
+        self._knows_columns = True
 
     def read(self) -> list[Type | None]:
         match self.root:
             case exp.Query():
-                return [kind for _, kind in self._query(self.root, None, {})]
+                kinds = [kind for _, kind in self._query(self.root, None, {})]
+                return kinds if self._knows_columns else []
             case exp.Insert():
                 self._insert(self.root)
             case exp.Update() | exp.Delete() | exp.Merge():
@@ -223,9 +225,7 @@ class _Reader:
             _write_out_stars(select, scope)
         for projection in list(select.expressions):
             self._expression(projection, scope)
-        for projection in select.expressions:
-            if isinstance(projection, exp.Alias):
-                scope.named.setdefault(_name(projection.args["alias"]), projection.this)
+        scope.named.clear()  # the names hold in the list of columns alone
         for argument in ("where", "group", "having", "qualify", "order", "windows", "distinct", "limit"):
             for part in _listed(select.args.get(argument)):
                 self._expression(part, scope)
@@ -238,8 +238,10 @@ class _Reader:
         for projection in select.expressions:
             if projection.is_star:
                 wanted = projection.table if isinstance(projection, exp.Column) else ""
+                self._knows_columns &= not any(join.args.get("using") for join in _joins(select))
                 for name, source in scope.sources.items():
                     if wanted.lower() in {"", name}:
+                        self._knows_columns &= source.columns is not None
                         yield from (source.columns or {}).items()
             else:
                 alias = projection.args.get("alias") or projection

@@ -63,7 +63,9 @@ class Session:
         return [modes for (modes,) in found]
 
     def _setting(self, name: str) -> bool:
-        found = self._connection.execute("SELECT nullif(current_setting(%s, true), '')::boolean", [f"redshift.{name}"]).fetchone()
+        found = self._connection.execute(
+            "SELECT nullif(current_setting(%s, true), '')::boolean", [f"redshift.{name}"]
+        ).fetchone()
         return found is not None and found[0] is True
 
 

@@ -176,6 +176,8 @@ def test_char_takes_single_byte_characters_only(sql: Sql) -> None:
         ("SELECT a FROM t START WITH a = 1 CONNECT BY b = PRIOR a", "CONNECT BY"),
         ("SELECT TOP 1 a FROM t UNION SELECT 2", "SELECT TOP with UNION"),
         ("SELECT DATEADD(fortnight, 1, a) FROM t", "the date part fortnight"),
+        ("SELECT * FROM svv_table_info", "the system view svv_table_info"),
+        ("SELECT * FROM pg_table_def", "the system view pg_table_def"),
         ("SELECT DATE_PART(ms, a) FROM t", "the millisecond of a time"),
         ("SELECT LISTAGG(DISTINCT a) OVER () FROM t", r"LISTAGG\(DISTINCT ...\) as a window function"),
         ("SELECT LISTAGG(DISTINCT a) WITHIN GROUP (ORDER BY b) FROM t", "LISTAGG.* ordered by anything else"),
@@ -224,3 +226,10 @@ def test_qualify_comes_before_limit_and_keeps_the_order(sql: Sql) -> None:
 def test_what_postgresql_cannot_read_says_that_it_was_postgresql(sql: Sql, query: str) -> None:
     with pytest.raises(SqlFailed, match="so says PostgreSQL, on which the local Redshift runs"):
         sql.run(query)
+
+
+def test_the_name_of_a_column_stands_for_its_expression_in_the_list_of_columns_alone(sql: Sql) -> None:
+    sql.run("CREATE TABLE numbers AS SELECT 1 AS n")
+    assert sql.rows("SELECT n + 1 AS m, m * 10 AS o, o - 1 FROM numbers") == [(2, 20, 19)]
+    with pytest.raises(SqlFailed, match='column "m" does not exist'):
+        sql.run("SELECT n + 1 AS m FROM numbers WHERE m = 2")
