@@ -48,8 +48,8 @@ def prepare(task: Task) -> Callable[[], int]:
             session=botocore.session.get_session(),
             max_in_flight=task.in_flight,
             budget=None,
-            deadline=lambda: _SECONDS_LEFT,
+            seconds_left=lambda: _SECONDS_LEFT,
         ),
-        deadline=lambda: _SECONDS_LEFT,
+        seconds_left=lambda: _SECONDS_LEFT,
     )
     return lambda: loader.load(piece).written

@@ -34,7 +34,7 @@ class UnsupportedColumnName(PipelineError):
 
 
 class DynamoDbRefused(PipelineError):
-    """DynamoDB will never accept a request: no such table, access denied, an invalid item.
+    """DynamoDB will never accept any request: no such table, access denied, another key.
 
     The message is DynamoDB's own, without the contents of rows.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, bisect_right
+from collections import deque
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,10 +14,11 @@ import numpy as np
 from dynamo_load.accounting.duplicates import superseded
 from dynamo_load.accounting.watermark import Span, Watermark
 from dynamo_load.encoding.items import ItemEncoder
+from dynamo_load.encoding.row_faults import RejectedRow
 from dynamo_load.errors import PieceTakenOver, TooManyRejects
 from dynamo_load.reading.piece_reader import PieceReader
 from dynamo_load.reading.read_ahead import read_ahead
-from dynamo_load.writing.transport import Batch
+from dynamo_load.writing.batches import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from dynamo_load.encoding.items import EncodedRows
     from dynamo_load.mapping import ItemMapping
     from dynamo_load.plan import Piece
+    from dynamo_load.reading.piece_reader import Chunk
+    from dynamo_load.writing.batches import Delivery
     from dynamo_load.writing.transport import BatchTransport
 
 # BatchWriteItem takes 25 puts and 16 MB ("Constraints in Amazon DynamoDB"). Far fewer bytes, so that wide rows in
@@ -38,9 +42,23 @@ _BATCH_BYTES = 1024 * 1024
 
 _SECONDS_BETWEEN_RECORDS = 2.0
 
+# Kept for the rows that DynamoDB refuses: in nearly all cases such a row is in one of the last few, as requests wait
+# for seconds at most. An older chunk is read again.
+_CHUNKS_KEPT = 4
+
+
+@dataclass(frozen=True)
+class PieceBatch(Batch):
+    """A batch with the rows of the piece that are settled with it, and which of them its items are."""
+
+    span: Span
+    item_rows: list[int]
+    """For each item its row in the chunk that begins with row `chunk_row` of the piece."""
+    chunk_row: int
+
 
 class PieceLoader:
-    """Loads one piece; `rejects_allowed` is how many rejects end the load, `deadline` gives the seconds left.
+    """Loads one piece; `rejects_allowed` is how many rejects end the load, `seconds_left` tells how long it has.
 
     Raises what reading, encoding, sending, rejecting and the ledger raise, and TooManyRejects. Whatever happens, the
     ledger counts a row only after it was written, stored as rejected or found superseded; what was done beyond the
@@ -56,12 +74,12 @@ class PieceLoader:
         ledger: PieceLedger,
         rejects: RejectedRows,
         rejects_allowed: int,
-        transport: BatchTransport,
-        deadline: Callable[[], float],
+        transport: BatchTransport[PieceBatch],
+        seconds_left: Callable[[], float],
     ) -> None:
         self._s3, self._bucket, self._mapping = s3, bucket, mapping
         self._ledger, self._rejects, self._rejects_allowed = ledger, rejects, rejects_allowed
-        self._transport, self._deadline = transport, deadline
+        self._transport, self._seconds_left = transport, seconds_left
 
     def load(self, piece: Piece) -> Tally:
         """Load a piece, or go on with it. Its totals are returned; `next_row` short of its rows hands it over."""
@@ -70,12 +88,12 @@ class PieceLoader:
         if before.next_row == piece.rows:
             return before
         self._watermark = Watermark(before, lambda: time.monotonic() - started)
-        self._in_flight: dict[int, Span] = {}
+        self._last_chunks: deque[Chunk] = deque(maxlen=_CHUNKS_KEPT)
         try:
-            reader = PieceReader(self._s3, self._bucket, piece)
-            encoder = ItemEncoder(reader.schema, self._mapping)
-            with closing(self._batches(reader, encoder, before.next_row)) as batches:
-                self._transport.send(batches, self._on_written)
+            self._reader = PieceReader(self._s3, self._bucket, piece)
+            encoder = ItemEncoder(self._reader.schema, self._mapping)
+            with closing(self._batches(self._reader, encoder, before.next_row)) as batches:
+                self._transport.send(batches, self._on_done)
                 # Before closing, which waits for the chunk that is being read and encoded.
                 return self._record()
         except PieceTakenOver:
@@ -84,7 +102,7 @@ class PieceLoader:
             self._ledger.record_failure(failure)
             raise
 
-    def _batches(self, reader: PieceReader, encoder: ItemEncoder, next_row: int) -> Generator[Batch]:
+    def _batches(self, reader: PieceReader, encoder: ItemEncoder, next_row: int) -> Generator[PieceBatch]:
         """Yield the rows from `next_row` on in batches, and settle the chunks that have none to write."""
         start = reader.chunk_start(next_row)
         replaced = superseded(encoder.keys(reader.columns(encoder.key_columns, start)))
@@ -92,9 +110,10 @@ class PieceLoader:
         # answered, and no more sent, until it is done.
         with closing(read_ahead(self._encoded_chunks(reader, encoder, start, replaced))) as chunks:
             for chunk in chunks:
-                if self._deadline() <= 0:
+                if self._seconds_left() <= 0:
                     return
-                yield from self._chunk_batches(chunk, max(next_row - chunk.first_row, 0))
+                self._last_chunks.append(chunk.chunk)
+                yield from self._chunk_batches(chunk, max(next_row - chunk.chunk.first_row, 0))
                 self._record_when_due()
 
     def _encoded_chunks(
@@ -107,11 +126,11 @@ class PieceLoader:
             items = encoder.encode(chunk.rows, replaced_here)
             if items.rejects:
                 self._rejects.keep(chunk, items.rejects)
-            yield _EncodedChunk(chunk.first_row, items, replaced_here)
+            yield _EncodedChunk(chunk, items, replaced_here)
 
-    def _chunk_batches(self, chunk: _EncodedChunk, first_row: int) -> Iterator[Batch]:
+    def _chunk_batches(self, chunk: _EncodedChunk, first_row: int) -> Iterator[PieceBatch]:
         """Yield a chunk's rows from `first_row` on."""
-        items, replaced = chunk.items, chunk.replaced
+        items, replaced, chunk_row = chunk.items, chunk.replaced, chunk.chunk.first_row
         rows = items.rows.tolist()
         offsets = items.offsets.tolist()
         units_before = _sums(items.write_units)
@@ -123,7 +142,7 @@ class PieceLoader:
             # Up to the next item, so that the rows between that need no request are settled along with this one.
             next_row = rows[end] if end < len(rows) else len(replaced)
             span = Span(
-                end=chunk.first_row + next_row,
+                end=chunk_row + next_row,
                 written=end - begin,
                 rejected=rejected_before[next_row] - rejected_before[first_row],
                 superseded=superseded_before[next_row] - superseded_before[first_row],
@@ -131,21 +150,44 @@ class PieceLoader:
             )
             self._watermark.expect(span)
             if end > begin:
-                last_row = chunk.first_row + rows[end - 1]
-                self._in_flight[last_row] = span
                 # A copy: a view would keep the whole chunk for as long as this batch is sent again and again.
                 body = bytes(items.text[offsets[begin] : offsets[end] - 1])
-                yield Batch(body, end - begin, units_before[end] - units_before[begin], last_row)
+                yield PieceBatch(
+                    body_items=body,
+                    rows=end - begin,
+                    write_units=units_before[end] - units_before[begin],
+                    last_row=chunk_row + rows[end - 1],
+                    span=span,
+                    item_rows=rows[begin:end],
+                    chunk_row=chunk_row,
+                )
             else:
                 self._watermark.settle(span, write_units=0.0)
             begin, first_row = end, next_row
 
-    def _on_written(self, batch: Batch, write_units: float) -> None:
-        self._watermark.settle(self._in_flight.pop(batch.last_row), write_units)
+    def _on_done(self, delivery: Delivery[PieceBatch]) -> None:
+        span = delivery.batch.span
+        if delivery.refused:
+            self._keep_refused(delivery)
+            span.reject(len(delivery.refused), sum(row.item_bytes for row in delivery.refused))
+        self._watermark.settle(span, delivery.write_units)
         self._record_when_due()
 
+    def _keep_refused(self, delivery: Delivery[PieceBatch]) -> None:
+        batch = delivery.batch
+        chunk = next((chunk for chunk in self._last_chunks if chunk.first_row == batch.chunk_row), None)
+        if chunk is None:
+            with closing(self._reader.chunks(batch.chunk_row)) as chunks:
+                chunk = next(chunks)
+        rejects = [
+            RejectedRow(batch.item_rows[row.row], "refused_by_dynamodb", row.detail)
+            for row in sorted(delivery.refused, key=lambda row: row.row)
+        ]
+        self._rejects.keep_refused(chunk, batch.last_row, rejects)
+
     def _record_when_due(self) -> None:
-        if time.monotonic() - self._recorded >= _SECONDS_BETWEEN_RECORDS:
+        too_many = self._watermark.rejected > self._rejects_allowed
+        if too_many or time.monotonic() - self._recorded >= _SECONDS_BETWEEN_RECORDS:
             self._record()
 
     def _record(self) -> Tally:
@@ -162,12 +204,12 @@ class PieceLoader:
 
 @dataclass(frozen=True)
 class _EncodedChunk:
-    """A chunk that begins with row `first_row` of the piece: the items of the rows that no later row replaces.
+    """A chunk, and the items of those of its rows that no later row replaces.
 
     `replaced` tells for each row whether it is replaced. Row numbers of the items and their rejects are the chunk's.
     """
 
-    first_row: int
+    chunk: Chunk
     items: EncodedRows
     replaced: NDArray[np.bool_]
 

@@ -76,7 +76,7 @@ def _loader(plan: LoadPlan, piece: Piece, settings: Settings, context: LambdaCon
             session=session,
             max_in_flight=settings.requests_in_flight,
             budget=budget,
-            deadline=seconds_left,
+            seconds_left=seconds_left,
         ),
-        deadline=seconds_left,
+        seconds_left=seconds_left,
     )

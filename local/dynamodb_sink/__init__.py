@@ -64,7 +64,11 @@ class SinkBehaviour:
     bad_crc_share: float = 0.0
     """A wrong CRC32, though everything is stored."""
     refusal: tuple[str, str] | None = None
-    """Error code and message with which every request is refused (HTTP 400)."""
+    """Error code and message with which requests are refused (HTTP 400): all, or those with one of `refused_keys`."""
+    refused_keys: tuple[str, ...] = ()
+    """Values of `key`; a request that holds one of them is refused whole."""
+    refused_share: float = 1.0
+    """Of the requests that are to be refused; the others are stored."""
     expired_access_key: str | None = None
     """Requests signed with this access key get ExpiredTokenException."""
     seed: int = 0

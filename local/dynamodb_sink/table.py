@@ -45,6 +45,7 @@ class Table:
         self._key = re.compile(
             rb'"%b":\{"[SNB]":"([^"\\]*(?:\\.[^"\\]*)*)"' % re.escape(json.dumps(behaviour.key)[1:-1].encode())
         )
+        self._refused_keys = {json.dumps(key)[1:-1].encode() for key in behaviour.refused_keys}
         self._stored: Counter[bytes] = Counter()
         self._rows_by_second: Counter[int] = Counter()
         self._rows_taken: Counter[int] = Counter()
@@ -72,19 +73,19 @@ class Table:
         self._rows_by_second[int(time.time())] += rows
         if self._behaviour.strict:
             self._check(body)
-        reply = self._refuse(head, rows) or self._spoil(self._store(body, rows))
+        reply = self._refuse(head, body, rows) or self._spoil(self._store(body, rows))
         self._answers[reply.kind] += 1
         return reply
 
     def _draw(self, share: float) -> bool:
         return share > 0 and self._random.random() < share
 
-    def _refuse(self, head: bytes, rows: int) -> Reply | None:
+    def _refuse(self, head: bytes, body: bytes, rows: int) -> Reply | None:
         """The answer to a request of which nothing is stored."""
         behaviour = self._behaviour
         if behaviour.expired_access_key and b"Credential=%b/" % behaviour.expired_access_key.encode() in head:
             return Reply("expired", _error(400, "ExpiredTokenException", "The security token is expired"))
-        if behaviour.refusal:
+        if behaviour.refusal and self._draw(behaviour.refused_share) and self._is_to_be_refused(body):
             return Reply("refused", _error(400, *behaviour.refusal))
         if self._draw(behaviour.error_share):
             return Reply("error", _error(500, "InternalServerError", "Internal server error"))
@@ -93,6 +94,9 @@ class Table:
         if self._draw(behaviour.throttled_share) or (rows and self._room() <= 0):
             return Reply("throttled", _error(400, "ProvisionedThroughputExceededException", "Throughput exceeded"))
         return None
+
+    def _is_to_be_refused(self, body: bytes) -> bool:
+        return not self._refused_keys or not self._refused_keys.isdisjoint(self._key.findall(body))
 
     def _room(self) -> int:
         """How many rows the table still takes in this second."""

@@ -1,6 +1,8 @@
 """Rows that DynamoDB can never accept, kept whole in S3 with the reason and the place they came from.
 
-One JSON line per row, one object per chunk that has any; a chunk that is loaded again writes the same object again.
+One JSON line per row. The rows that can be known by themselves go into one object per chunk that has any, those that
+DynamoDB itself refused into one per batch. Chunks and batches are the same whoever loads them, so that one that is
+loaded again writes the same object again.
 """
 
 from __future__ import annotations
@@ -37,6 +39,13 @@ class RejectedRows:
 
     def keep(self, chunk: Chunk, rejects: Sequence[RejectedRow]) -> None:
         """Store the rejected rows of a chunk, whose `row` counts in the chunk. Raises RejectsNotStored."""
+        self._put(f"{chunk.first_row:09d}", chunk, rejects)
+
+    def keep_refused(self, chunk: Chunk, last_row: int, rejects: Sequence[RejectedRow]) -> None:
+        """Store as `keep` does what DynamoDB refused of the batch that ends with row `last_row` of the piece."""
+        self._put(f"{last_row:09d}-refused", chunk, rejects)
+
+    def _put(self, name: str, chunk: Chunk, rejects: Sequence[RejectedRow]) -> None:
         rows = chunk.rows.take([reject.row for reject in rejects])
         columns = {name: _readable(rows.column(name)) for name in rows.schema.names}
         lines = [
@@ -53,9 +62,10 @@ class RejectedRows:
             )
             for position, reject in enumerate(rejects)
         ]
-        key = f"{self._prefix}{chunk.first_row:09d}.jsonl"
         with named_failures(RejectsNotStored):
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=("\n".join(lines) + "\n").encode())
+            self._s3.put_object(
+                Bucket=self._bucket, Key=f"{self._prefix}{name}.jsonl", Body=("\n".join(lines) + "\n").encode()
+            )
 
 
 def _readable(column: pa.Array) -> list[Any]:

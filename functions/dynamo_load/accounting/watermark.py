@@ -27,13 +27,19 @@ class Span:
     write_units: float = 0.0
     settled: bool = False
 
+    def reject(self, rows: int, item_bytes: int) -> None:
+        """Count some of the rows as rejected that were to be written, `item_bytes` together."""
+        self.written -= rows
+        self.rejected += rows
+        self.item_bytes -= item_bytes
+
 
 class Watermark:
     """Counts the rows below the first one that isn't settled, so that nothing is counted that might be done again."""
 
     def __init__(self, tally: Tally, seconds: Callable[[], float]) -> None:
         self._next_row, self._written = tally.next_row, tally.written
-        self._rejected, self._superseded = tally.rejected, tally.superseded
+        self.rejected, self._superseded = tally.rejected, tally.superseded
         self._item_bytes, self._write_units = tally.item_bytes, tally.write_units
         self._seconds_before, self._seconds = tally.seconds, seconds
         self._open: deque[Span] = deque()
@@ -44,7 +50,7 @@ class Watermark:
         return Tally(
             next_row=self._next_row,
             written=self._written,
-            rejected=self._rejected,
+            rejected=self.rejected,
             superseded=self._superseded,
             item_bytes=self._item_bytes,
             write_units=self._write_units,
@@ -63,7 +69,7 @@ class Watermark:
             counted = self._open.popleft()
             self._next_row = counted.end
             self._written += counted.written
-            self._rejected += counted.rejected
+            self.rejected += counted.rejected
             self._superseded += counted.superseded
             self._item_bytes += counted.item_bytes
             self._write_units += counted.write_units

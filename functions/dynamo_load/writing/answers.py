@@ -1,8 +1,7 @@
 """What an answer of BatchWriteItem means for the rows that were sent.
 
-Only an HTTP 200 whose CRC32 fits and that leaves nothing unprocessed says that all rows are stored. Everything else is
-read by botocore's parser and classed by botocore's own lists of throttling and transient errors, so that the same
-errors are retried as by any AWS SDK client.
+Only an HTTP 200 whose CRC32 fits and that leaves nothing unprocessed says that all rows are stored. Which errors may
+pass is botocore's to say, so that the same ones are sent again as by any AWS SDK client.
 """
 
 from __future__ import annotations
@@ -13,14 +12,12 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
-from botocore.model import Shape
-from botocore.parsers import JSONParser, ResponseParserError
-from botocore.retries.standard import RetryContext, ThrottledRetryableChecker, TransientRetryableChecker
+from dynamo_load.writing.botocore_internals import ErrorReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from botocore.client import BaseClient
 
 _OK = 200
 _SERVER_ERRORS = 500
@@ -28,30 +25,46 @@ _CRC_HEADER = re.compile(rb"\r\nx-amz-crc32: *(\d+)", re.IGNORECASE)
 _NOTHING_UNPROCESSED = b'"UnprocessedItems":{}'
 _CAPACITY_UNITS = re.compile(rb'"CapacityUnits": *([0-9.Ee+-]+)')
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-
-_NO_SHAPE = Shape("Error", {"type": "structure"})
-_parser = JSONParser()
-_is_throttled = ThrottledRetryableChecker().is_retryable
-_is_transient = TransientRetryableChecker().is_retryable
+# BatchWriteItem refuses a whole request for one of its items, and doesn't say for which (API Reference, "Errors", and
+# the list under "DynamoDB rejects the entire batch write operation").
+_CODES_OF_ITEMS = frozenset(
+    {"ItemCollectionSizeLimitExceededException", "SerializationException", "ValidationException"}
+)
+# Words of a ValidationException that isn't about one item: all rows of a load have the same key attributes, and which
+# of two rows with one key should stay is not DynamoDB's to say.
+_WORDS_OF_REQUESTS = ("key element does not match the schema", "item keys contains duplicates")
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """All rows that the answer doesn't give back are stored."""
+    """All rows are stored."""
 
     write_units: float | None
     """Consumed capacity, if the answer tells it."""
-    unprocessed_rows: int = 0
-    unprocessed_items: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Unprocessed:
+    """Some of the rows, or all, are given back; the others are stored."""
+
+    write_units: float | None
+    rows: int
+    items: bytes
     """The rows given back, as the content of a JSON list."""
 
 
 @dataclass(frozen=True, slots=True)
-class TryAgain:
+class Throttled:
+    """Nothing is stored, as the table takes no more just now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
     """Nothing is known to be stored; the same request may succeed later."""
 
     reason: str
-    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,52 +79,55 @@ class Refused:
     code: str
     message: str
 
+    @property
+    def perhaps_for_one_item(self) -> bool:
+        """Whether the same items may succeed but for one, or a few."""
+        return self.code in _CODES_OF_ITEMS and not any(words in self.message for words in _WORDS_OF_REQUESTS)
 
-Answer = Stored | TryAgain | Expired | Refused
+
+Answer = Stored | Unprocessed | Throttled | Failed | Expired | Refused
 
 
-def read_answer(status: int, head: bytes, body: bytes) -> Answer:
-    """Class one complete HTTP answer, given its status, its header lines as received, and its body."""
-    # As in botocore, a checksum that wasn't sent isn't checked.
-    if (crc := _CRC_HEADER.search(head)) and int(crc[1]) != zlib.crc32(body):
-        return TryAgain("the answer's CRC32 doesn't fit its body")
-    if status != _OK:
-        return _read_error(status, body)
-    if _NOTHING_UNPROCESSED in body:
-        return Stored(_write_units(body))
-    try:
-        tables = json.loads(body)["UnprocessedItems"].values()
-        left = [put for puts in tables for put in puts]
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return TryAgain("the answer is not one of BatchWriteItem")
-    if not left:
-        return Stored(_write_units(body))
-    items = json.dumps(left, separators=(",", ":"), ensure_ascii=False).encode()[1:-1]
-    return Stored(_write_units(body), len(left), items)
+class AnswerReader:
+    """Reads the answers to what a DynamoDB client's endpoint was sent."""
+
+    def __init__(self, client: BaseClient) -> None:
+        self._errors = ErrorReader(client, "BatchWriteItem")
+
+    def read(self, status: int, head: bytes, body: bytes) -> Answer:
+        """Class one complete HTTP answer, given its status, its header lines as received, and its body."""
+        # As in botocore, a checksum that wasn't sent isn't checked.
+        if (crc := _CRC_HEADER.search(head)) and int(crc[1]) != zlib.crc32(body):
+            return Failed("the answer's CRC32 doesn't fit its body")
+        if status != _OK:
+            return self._read_error(status, body)
+        if _NOTHING_UNPROCESSED in body:
+            return Stored(_write_units(body))
+        try:
+            tables = json.loads(body)["UnprocessedItems"].values()
+            left = [put for puts in tables for put in puts]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return Failed("the answer is not one of BatchWriteItem")
+        if not left:
+            return Stored(_write_units(body))
+        items = json.dumps(left, separators=(",", ":"), ensure_ascii=False).encode()[1:-1]
+        return Unprocessed(_write_units(body), len(left), items)
+
+    def _read_error(self, status: int, body: bytes) -> Answer:
+        error = self._errors.read(status, body)
+        if error.throttled:
+            return Throttled(error.code)
+        if error.passing or status >= _SERVER_ERRORS:
+            return Failed(f"{error.code} (HTTP {status})")
+        if error.code in _EXPIRED_CODES:
+            return Expired()
+        return Refused(error.code, error.message)
 
 
 def _write_units(body: bytes) -> float | None:
     """The consumed capacity that an answer tells, which costs a fraction of parsing it; quotes in rows are escaped."""
     units = _CAPACITY_UNITS.findall(body)
     return sum(map(float, units)) if units else None
-
-
-def _read_error(status: int, body: bytes) -> Answer:
-    try:
-        parsed = _parser.parse({"status_code": status, "headers": {}, "body": body}, _NO_SHAPE)
-    except ResponseParserError:
-        parsed = {"Error": {"Code": str(status), "Message": "an answer that is not DynamoDB's"}}
-    code, message = parsed["Error"]["Code"], parsed["Error"]["Message"]
-    context = RetryContext(
-        attempt_number=1, parsed_response=parsed, http_response=AWSResponse("", status, HTTPHeaders(), None)
-    )
-    if _is_throttled(context):
-        return TryAgain(code, throttled=True)
-    if status >= _SERVER_ERRORS or _is_transient(context):
-        return TryAgain(f"{code} (HTTP {status})")
-    if code in _EXPIRED_CODES:
-        return Expired()
-    return Refused(code, message)
 
 
 def without_values(message: str, items: bytes) -> str:
@@ -124,7 +140,9 @@ def without_values(message: str, items: bytes) -> str:
         text for request in requests for value in request["PutRequest"]["Item"].values() for text in _texts(value)
     }
     for text in sorted(values - {""}, key=len, reverse=True):
-        message = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", message)
+        # The first look is for the items of 100,000 values, which would take seconds otherwise.
+        if text in message:
+            message = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "…", message)
     return message
 
 

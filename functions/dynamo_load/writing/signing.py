@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import CredentialRetrievalError, MetadataRetrievalError
 
 from dynamo_load.errors import CredentialsUnavailable
+from dynamo_load.writing.botocore_internals import newest_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +76,7 @@ class BatchWriteSigner:
         Credentials with a known expiry refresh themselves before it; this is for those that ran out without notice.
         Raises CredentialsUnavailable if there are no others.
         """
-        provider = self._session.get_component("credential_provider")
-        renewed = _required(provider.load_credentials())
+        renewed = _required(newest_credentials(self._session))
         if _frozen(renewed) == self._signed_by:
             raise CredentialsUnavailable(
                 "DynamoDB says that the AWS credentials have expired, and the credential providers have no newer "

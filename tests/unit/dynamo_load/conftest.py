@@ -131,8 +131,10 @@ class Stage:
             ledger=PieceLedger(self.aws.dynamodb, self.ledger_table, self.name, piece.name, piece.rows),
             rejects=RejectedRows(self.aws.s3, self.bucket_for_rejects or self.bucket, self.name, piece.name),
             rejects_allowed=rejects_allowed,
-            transport=BatchTransport(table=self.name, session=session, max_in_flight=4, budget=None, deadline=deadline),
-            deadline=deadline,
+            transport=BatchTransport(
+                table=self.name, session=session, max_in_flight=4, budget=None, seconds_left=deadline
+            ),
+            seconds_left=deadline,
         ).load(piece)
 
     def items(self) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -147,6 +148,20 @@ def test_a_load_ends_with_its_figures(functions: Stage) -> None:
     }
 
 
+def test_a_loader_stops_for_more_rejects_than_its_load_allows(functions: Stage) -> None:
+    load = Load(functions, [functions.put_file(with_keys(["a", None, None]), "unload/0")], rejects_allowed=1)
+
+    with pytest.raises(TooManyRejects, match="1 are allowed"):
+        load.run(0)
+
+
+def test_a_load_without_a_ceiling_has_no_budget(functions: Stage) -> None:
+    Load(functions, [functions.put_file(numbered(25), "unload/0")]).run(0)
+
+    entries = functions.aws.dynamodb.scan(TableName=functions.ledger_table)["Items"]
+    assert [entry["entry"]["S"] for entry in entries] == ["piece#00000"]
+
+
 def test_a_load_of_no_rows_is_a_success(functions: Stage) -> None:
     figures = Load(functions, []).verify()
 
@@ -167,6 +182,20 @@ def test_a_budget_does_not_keep_a_load_from_finishing(functions: Stage) -> None:
     load.run(0)
 
     assert load.verify()["rows_written"] == 100
+
+
+def test_all_pieces_of_a_load_draw_on_one_budget(functions: Stage) -> None:
+    files = [functions.put_file(numbered(25, first=25 * n), f"unload/{n}") for n in range(2)]
+    load = Load(functions, files, budget=25)
+    began_at = time.time()
+
+    load.run(0)
+    load.run(1)
+
+    entries = functions.aws.dynamodb.scan(TableName=functions.ledger_table)["Items"]
+    (budget,) = [entry for entry in entries if entry["entry"]["S"] == "budget"]
+    assert budget["loadId"]["S"] == functions.name
+    assert float(budget["reservedUntil"]["N"]) >= began_at + 2, "50 units take two seconds"
 
 
 def test_super_columns_become_maps_and_lists(functions: Stage) -> None:

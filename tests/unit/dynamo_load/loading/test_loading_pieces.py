@@ -24,11 +24,12 @@ from dynamo_load.reading.piece_reader import CHUNK_ROWS
 from errors import AwsRefused
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
 from target.table import KeyAttribute
-from tests.unit.dynamo_load.conftest import not_utf8, numbered, passes_after, with_keys
+from tests.unit.dynamo_load.conftest import Stage, not_utf8, numbered, passes_after, with_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dynamo_load.accounting.ledger import Tally
-    from tests.unit.dynamo_load.conftest import Stage
 
 
 def counts(tally: Tally) -> tuple[int, int, int, int]:
@@ -382,6 +383,123 @@ class TestRejects:
             refusing.load(piece)
 
         assert counts(recorded(stage)["00000"]) == (0, 0, 0, 0)
+
+
+def refusing(*numbers: int, message: str = "Item size has exceeded the maximum allowed size") -> SinkBehaviour:
+    """A sink that refuses requests with these of the rows that `numbered` makes."""
+    keys = tuple(f"row-{number}" for number in numbers)
+    return SinkBehaviour(tls=False, key="id", refusal=("ValidationException", message), refused_keys=keys)
+
+
+class TestRefusedByDynamoDb:
+    """What DynamoDB refuses though nothing was wrong with it that is known here costs that row alone."""
+
+    @pytest.mark.parametrize("row_group_rows", [30, 1_000_000])
+    def test_a_refused_row_is_kept_whole_and_counted_and_costs_no_other(
+        self, stage: Stage, row_group_rows: int
+    ) -> None:
+        """In small row groups the refused row's chunk is long gone when the row is found."""
+        rows = numbered(2_000).append_column("nothing", pa.nulls(2_000, pa.string()))
+        piece = stage.piece(
+            stage.put_file(numbered(50, first=5_000).append_column("nothing", [[""] * 50]), "unload/0000"),
+            stage.put_file(rows, "unload/0001", row_group_rows=row_group_rows),
+        )
+        with DynamoDbSink(refusing(7, 8, 1_999, message="Too large: row-7, row-8 or row-1999")) as sink:
+            tally = stage.load(piece, sink=sink)
+
+            assert sink.stored().keys() == {f"row-{n}" for n in [*range(2_000), *range(5_000, 5_050)]} - {
+                "row-7",
+                "row-8",
+                "row-1999",
+            }
+        assert counts(tally) == (2_050, 2_047, 3, 0)
+        assert counts(recorded(stage)["00000"]) == counts(tally)
+        assert tally.write_units == 2_047
+        assert sorted(stage.rejects(), key=lambda kept: kept["piece_row"]) == [
+            {
+                "file": "unload/0001",
+                "file_row": n,
+                "piece_row": 50 + n,
+                "reason": "refused_by_dynamodb",
+                "detail": f"ValidationException: Too large: {words}",
+                "row": {"id": f"row-{n}", "number": n, "nothing": None},
+            }
+            for n, words in [
+                (7, "…, row-8 or row-1999"),
+                (8, "row-7, … or row-1999"),
+                (1_999, "row-7, row-8 or …"),
+            ]
+        ]
+
+    def test_the_bytes_of_refused_items_are_not_counted_as_written(self, stage: Stage) -> None:
+        with DynamoDbSink(SinkBehaviour(tls=False)) as sink:
+            without = stage.load(stage.piece_of(numbered(9)), sink=sink)
+        again = Stage(stage.aws)
+        again.create()
+        with DynamoDbSink(refusing(9)) as sink:
+            assert again.load(again.piece_of(numbered(10)), sink=sink).item_bytes == without.item_bytes
+
+    def test_refused_rows_among_rejected_and_superseded_ones_are_told_apart(self, stage: Stage) -> None:
+        keys = [None if n % 7 == 0 else f"row-{n % 150}" for n in range(400)]
+        with DynamoDbSink(refusing(1, 52, 148)) as sink:
+            tally = stage.load(stage.piece_of(with_keys(keys), row_group_rows=90), sink=sink)
+
+            items = {key for key in keys if key}
+            assert sink.stored().keys() == items - {"row-1", "row-52", "row-148"}
+        nulls = keys.count(None)
+        assert counts(tally) == (400, len(items) - 3, nulls + 3, 400 - nulls - len(items))
+        last = {key: n for n, key in enumerate(keys)}
+        refused = {kept["piece_row"] for kept in stage.rejects() if kept["reason"] == "refused_by_dynamodb"}
+        assert refused == {last["row-1"], last["row-52"], last["row-148"]}
+
+    def test_refused_rows_count_once_however_often_loaders_die_and_hand_over(self, stage: Stage) -> None:
+        refused = range(3, 600, 40)
+        piece = stage.piece_of(numbered(600), row_group_rows=70)
+
+        def dies_after(looks: int) -> Callable[[], float]:
+            seen = itertools.count()
+
+            def seconds_left() -> float:
+                if next(seen) > looks:
+                    raise KilledError
+                return 60.0
+
+            return seconds_left
+
+        with DynamoDbSink(refusing(*refused)) as sink:
+            for looks in (20, 45, 70):
+                with pytest.raises(KilledError):
+                    stage.load(piece, sink=sink, deadline=dies_after(looks))
+                handed_over = stage.load(piece, sink=sink, deadline=passes_after(looks))
+                assert handed_over.next_row < 600
+            tally = stage.load(piece, sink=sink)
+
+            assert sink.stored().keys() == {f"row-{n}" for n in range(600)} - {f"row-{n}" for n in refused}
+        assert counts(tally) == (600, 600 - len(refused), len(refused), 0)
+        assert sorted(kept["piece_row"] for kept in stage.rejects()) == list(refused)
+
+    def test_a_refused_row_is_not_counted_unless_it_is_stored(self, stage: Stage) -> None:
+        with DynamoDbSink(refusing(3)) as sink, pytest.raises(AwsRefused, match=r"PutObject.*NoSuchBucket"):
+            replace(stage, bucket_for_rejects="no-such-bucket").load(stage.piece_of(numbered(10)), sink=sink)
+
+        assert counts(recorded(stage)["00000"]) == (0, 0, 0, 0)
+
+    def test_a_load_ends_early_when_more_is_refused_than_it_allows(self, stage: Stage) -> None:
+        everything = SinkBehaviour(tls=False, refusal=("ValidationException", "no"))
+        with DynamoDbSink(everything) as sink:
+            with pytest.raises(TooManyRejects, match="30 are allowed"):
+                stage.load(stage.piece_of(numbered(20_000)), sink=sink, rejects_allowed=30)
+
+            assert sink.report().requests < 1_000
+        assert recorded(stage)["00000"].rejected > 30
+
+    def test_rejects_found_here_end_a_load_early_too(self, stage: Stage) -> None:
+        keys = [None if n < 5 else f"row-{n}" for n in range(20_000)]
+        with DynamoDbSink(SinkBehaviour(tls=False)) as sink:
+            with pytest.raises(TooManyRejects, match=r"5 rows.* 4 are allowed"):
+                stage.load(stage.piece_of(with_keys(keys)), sink=sink, rejects_allowed=4)
+
+            assert sink.report().rows_stored < 1_000
 
 
 class TestFailures:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 import pytest
 
-from dynamo_load.writing.transport import Batch, BatchTransport
+from dynamo_load.writing.batches import Batch
+from dynamo_load.writing.transport import BatchTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from dynamo_load.writing.batches import Delivery
     from local.dynamodb_sink import DynamoDbSink
 
 ROWS_PER_BATCH = 25
@@ -26,29 +28,41 @@ class Writer:
 
     def __init__(self, sink: DynamoDbSink, session: botocore.session.Session, **settings: Any) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
-        arguments: dict[str, Any] = {"max_in_flight": 8, "budget": None, "deadline": lambda: end - time.monotonic()}
-        self.transport = BatchTransport(table="reviews", session=session, **arguments | settings)
+        arguments: dict[str, Any] = {"max_in_flight": 8, "budget": None, "seconds_left": lambda: end - time.monotonic()}
+        self.transport: BatchTransport[Batch] = BatchTransport(table="reviews", session=session, **arguments | settings)
         self.sink = sink
         self.pulled: list[Batch] = []
-        self.written: list[Batch] = []
-        self.write_units = 0.0
+        self.done: list[Delivery[Batch]] = []
 
     def send(self, rows: int, *, first: int = 0, text: str = "…") -> None:
         """Write `rows` rows with the keys `row-<number>`."""
-        self.transport.send(self._pulled(batches(rows, first=first, text=text)), self._on_written)
+        self.transport.send(self._pulled(batches(rows, first=first, text=text)), self.done.append)
+
+    @property
+    def written(self) -> list[Batch]:
+        return [delivery.batch for delivery in self.done]
 
     @property
     def rows_written(self) -> int:
-        return sum(batch.rows for batch in self.written)
+        return sum(delivery.batch.rows - len(delivery.refused) for delivery in self.done)
+
+    @property
+    def write_units(self) -> float:
+        return sum(delivery.write_units for delivery in self.done)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """The refused rows' keys, and why."""
+        return {
+            json.loads(f"[{delivery.batch.body_items.decode()}]")[row.row]["PutRequest"]["Item"]["pk"]["S"]: row.detail
+            for delivery in self.done
+            for row in delivery.refused
+        }
 
     def _pulled(self, source: Iterator[Batch]) -> Iterator[Batch]:
         for batch in source:
             self.pulled.append(batch)
             yield batch
-
-    def _on_written(self, batch: Batch, write_units: float) -> None:
-        self.written.append(batch)
-        self.write_units += write_units
 
 
 def batches(rows: int, *, first: int = 0, text: str = "…") -> Iterator[Batch]:

@@ -57,6 +57,16 @@ def test_it_falls_to_one_request_when_the_table_takes_nothing() -> None:
     assert loader.allowed == 1
 
 
+def test_it_falls_once_for_all_that_was_sent_before_it_fell() -> None:
+    loader = AdaptiveConcurrency(64)
+    SharedTable(1_000, [loader]).round_trips(6)
+    for answer in range(10):
+        loader.throttled(1.0, sent_at=100.0, now=101.0 + answer, limit_used=False)
+    assert loader.allowed == int(64 * 0.7)
+    loader.throttled(1.0, sent_at=101.0, now=120.0, limit_used=False)
+    assert loader.allowed == int(64 * 0.7 * 0.7)
+
+
 def test_it_recovers_when_the_table_takes_more_again() -> None:
     loader = AdaptiveConcurrency(32)
     SharedTable(0, [loader]).round_trips(50)

@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore.credentials import CredentialProvider, CredentialResolver, Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +80,24 @@ def test_the_signature_follows_the_clock_across_midnight_and_new_credentials() -
         headers = as_mapping(signer.headers(b"{}"))
         assert headers["x-amz-date"] == date
         assert headers["Authorization"] == signed_by_botocore("https://x", b"{}", headers, credentials, "r")
+
+
+def test_renewed_credentials_sign_the_very_next_request() -> None:
+    session = session_of("EXPIRED", "secret", "token")
+    signer = BatchWriteSigner(session, endpoint_url="https://x", region="r", clock=lambda: 1_800_000_000.0)
+    assert "Credential=EXPIRED/" in as_mapping(signer.headers(b"{}"))["Authorization"]
+    session.register_component("credential_provider", CredentialResolver([Fresh()]))
+
+    signer.renew_credentials()
+
+    assert "Credential=FRESH/" in as_mapping(signer.headers(b"{}"))["Authorization"]
+
+
+class Fresh(CredentialProvider):
+    METHOD = CANONICAL_NAME = "test"
+
+    def load(self) -> Credentials:
+        return Credentials("FRESH", "secret", "token")
 
 
 def test_missing_credentials_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

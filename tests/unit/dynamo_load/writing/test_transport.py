@@ -12,7 +12,7 @@ import pytest
 from botocore.credentials import CredentialProvider, CredentialResolver, Credentials
 
 from dynamo_load.errors import CredentialsUnavailable, DynamoDbRefused, EndpointNotTrusted, WritesStalled
-from dynamo_load.writing.transport import Batch
+from dynamo_load.writing.batches import Batch
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
 from tests.unit.dynamo_load.writing.conftest import Writer
 
@@ -156,16 +156,101 @@ def test_an_untrusted_certificate_ends_the_load(write_to: WriteTo, monkeypatch: 
             write_to(sink).send(25)
 
 
-def test_a_refusal_is_raised_in_dynamodbs_words_without_the_rows_contents(write_to: WriteTo) -> None:
+TOO_LARGE = ("ValidationException", "Item size has exceeded the maximum allowed size")
+
+
+@pytest.mark.parametrize("refused", [{0}, {24}, {7, 8}, {3, 26, 60}, set(range(25))])
+def test_a_refusal_costs_the_refused_rows_and_no_other(write_to: WriteTo, refused: set[int]) -> None:
+    keys = tuple(f"row-{number}" for number in refused)
+    behaviour = SinkBehaviour(key="pk", strict=True, refusal=TOO_LARGE, refused_keys=keys)
+    with DynamoDbSink(behaviour) as sink:
+        writer = write_to(sink)
+        writer.send(61)
+        assert sink.stored() == dict.fromkeys(expected_keys(61) - set(keys), 1)
+        assert sink.report().violations == []
+        assert sink.report().requests <= 3 + 2 * len(refused) * 5
+    assert writer.refused == dict.fromkeys(keys, ": ".join(TOO_LARGE))
+    assert writer.write_units == writer.rows_written == 61 - len(refused)
+    assert reported_once(writer)
+
+
+@pytest.mark.parametrize("code", ["ItemCollectionSizeLimitExceededException", "SerializationException"])
+def test_other_refusals_of_one_item_cost_that_item_alone(write_to: WriteTo, code: str) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk", refusal=(code, "no"), refused_keys=("row-5",))) as sink:
+        writer = write_to(sink)
+        writer.send(25)
+    assert writer.refused == {"row-5": f"{code}: no"}
+    assert writer.rows_written == 24
+
+
+def test_refused_rows_are_found_when_everything_else_goes_wrong_as_well(write_to: WriteTo) -> None:
+    keys = tuple(f"row-{number}" for number in range(0, 500, 33))
+    behaviour = SinkBehaviour(
+        key="pk",
+        strict=True,
+        refusal=TOO_LARGE,
+        refused_keys=keys,
+        refused_share=0.9,
+        unprocessed_share=0.3,
+        throttled_share=0.05,
+        error_share=0.05,
+        reset_share=0.05,
+        lost_answer_share=0.05,
+        bad_crc_share=0.05,
+    )
+    text = 'quote " backslash \\ newline \n ,{"PutRequest":{ umlaut ä'
+    with DynamoDbSink(behaviour) as sink:
+        writer = write_to(sink)
+        writer.send(500, text=text)
+        assert set(sink.stored()) >= expected_keys(500) - set(keys)
+        assert sink.report().violations == []
+    assert writer.refused.keys() <= set(keys)
+    assert writer.refused
+    assert reported_once(writer)
+
+
+def test_a_batch_with_nothing_but_refused_rows_is_no_stall(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(refusal=TOO_LARGE)) as sink:
+        writer = write_to(sink)
+        writer.send(25)
+        assert sink.report().requests == 2 * 25 - 1
+    assert len(writer.refused) == 25
+
+
+def test_nothing_of_a_batch_is_reported_while_a_part_of_it_is_still_to_be_sent(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk", refusal=TOO_LARGE, refused_keys=("row-3",))) as sink:
+        writer = write_to(sink, seconds_left=lambda: 60.0 if sink.report().answers.get("refused", 0) < 4 else 0.0)
+        writer.send(25)
+    assert writer.done == []
+
+
+def test_a_refusal_is_told_in_dynamodbs_words_without_the_rows_contents(write_to: WriteTo) -> None:
     message = "The parameter cannot be converted to a numeric value: geheim und privat"
     with DynamoDbSink(SinkBehaviour(refusal=("ValidationException", message))) as sink:
+        writer = write_to(sink)
+        writer.send(1, text="geheim und privat")
+    assert list(writer.refused.values()) == [
+        "ValidationException: The parameter cannot be converted to a numeric value: …"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("AccessDeniedException", "not yours: geheim"),
+        ("ResourceNotFoundException", "no such table: geheim"),
+        ("ValidationException", "The provided key element does not match the schema: geheim"),
+        ("ValidationException", "Provided list of item keys contains duplicates: geheim"),
+    ],
+)
+def test_what_is_refused_to_all_rows_alike_ends_the_load_at_once(write_to: WriteTo, code: str, message: str) -> None:
+    with DynamoDbSink(SinkBehaviour(refusal=(code, message))) as sink:
         writer = write_to(sink, max_in_flight=1)
         with pytest.raises(DynamoDbRefused) as refused:
-            writer.send(100, text="geheim und privat")
+            writer.send(100, text="geheim")
         assert sink.report().requests == 1, "a refused request is not sent again"
-    assert "ValidationException: The parameter cannot be converted to a numeric value: …" in str(refused.value)
-    assert "geheim" not in str(refused.value)
-    assert writer.written == []
+    assert f"{code}: {message.replace('geheim', '…')}" in str(refused.value)
+    assert writer.done == []
 
 
 class Provider(CredentialProvider):
@@ -196,6 +281,15 @@ def test_expired_credentials_are_renewed_and_the_rows_sent_again(write_to: Write
         assert sink.report().answers["expired"] > 0
 
 
+def test_an_answer_that_comes_late_does_not_have_new_credentials_renewed_again(write_to: WriteTo) -> None:
+    """Requests are served one after the other, so all but the first are refused after the credentials were renewed."""
+    behaviour = SinkBehaviour(key="pk", expired_access_key="EXPIRED", latency_seconds=0.05, parallel=1)
+    with DynamoDbSink(behaviour) as sink:
+        write_to(sink, session=session_with("EXPIRED", "FRESH")).send(100)
+        assert sink.stored() == dict.fromkeys(expected_keys(100), 1)
+        assert sink.report().answers["expired"] == 4
+
+
 def test_expired_credentials_without_newer_ones_end_the_load(write_to: WriteTo) -> None:
     with DynamoDbSink(SinkBehaviour(expired_access_key="EXPIRED")) as sink:
         writer = write_to(sink, session=session_with("EXPIRED"))
@@ -203,9 +297,44 @@ def test_expired_credentials_without_newer_ones_end_the_load(write_to: WriteTo) 
             writer.send(1_000)
 
 
+class Pauses:
+    """Takes the place of chance: notes from what each pause is drawn, and lets it be none."""
+
+    def __init__(self) -> None:
+        self.longest: list[float] = []
+
+    def uniform(self, shortest: float, longest: float) -> float:
+        assert shortest == 0
+        self.longest.append(longest)
+        return 0.0
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    pauses = Pauses()
+    monkeypatch.setattr("random.uniform", pauses.uniform)
+    return pauses
+
+
+@pytest.mark.parametrize("fault", NOTHING_EVER_STORED)
+def test_pauses_grow_with_every_attempt_in_vain(write_to: WriteTo, pauses: Pauses, fault: str) -> None:
+    with DynamoDbSink(NOTHING_EVER_STORED[fault]) as sink:
+        writer = write_to(sink, seconds_left=lambda: 60.0 if len(pauses.longest) < 10 else 0.0)
+        with pytest.raises(WritesStalled):
+            writer.send(25)
+    assert pauses.longest == [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+def test_pauses_begin_anew_when_a_part_was_stored(write_to: WriteTo, pauses: Pauses) -> None:
+    with DynamoDbSink(SinkBehaviour(unprocessed_share=0.5)) as sink:
+        write_to(sink).send(25)
+    assert len(pauses.longest) > 2
+    assert set(pauses.longest[:2]) == {0.025}
+
+
 def test_near_the_deadline_pulling_stops_and_what_was_pulled_is_finished(write_to: WriteTo) -> None:
     with DynamoDbSink(SinkBehaviour(key="pk", latency_seconds=0.02, unprocessed_share=0.2)) as sink:
-        writer: Writer = write_to(sink, deadline=lambda: 60.0 if len(writer.pulled) < 40 else 1.0)
+        writer: Writer = write_to(sink, seconds_left=lambda: 60.0 if len(writer.pulled) < 40 else 1.0)
         writer.send(10_000_000)
         stored = sink.stored()
     assert len(writer.pulled) == 40
@@ -215,7 +344,7 @@ def test_near_the_deadline_pulling_stops_and_what_was_pulled_is_finished(write_t
 
 def test_at_the_deadline_what_was_not_answered_is_not_reported(write_to: WriteTo) -> None:
     with DynamoDbSink(SinkBehaviour(key="pk", silent_share=0.3)) as sink:
-        writer: Writer = write_to(sink, deadline=lambda: 60.0 if len(writer.written) < 8 else 0.0)
+        writer: Writer = write_to(sink, seconds_left=lambda: 60.0 if len(writer.written) < 8 else 0.0)
         writer.send(10_000_000)
         stored = sink.stored()
     assert 8 <= len(writer.written) < len(writer.pulled)
@@ -224,7 +353,7 @@ def test_at_the_deadline_what_was_not_answered_is_not_reported(write_to: WriteTo
 
 def test_nothing_is_pulled_when_the_deadline_is_already_near(write_to: WriteTo) -> None:
     with DynamoDbSink() as sink:
-        writer = write_to(sink, deadline=lambda: 0.5)
+        writer = write_to(sink, seconds_left=lambda: 0.5)
         writer.send(100)
         assert sink.report().requests == 0
     assert writer.pulled == []
@@ -234,7 +363,7 @@ def test_nothing_is_pulled_when_the_deadline_is_already_near(write_to: WriteTo) 
 def test_a_table_that_takes_nothing_until_the_deadline_is_an_error(write_to: WriteTo, fault: str) -> None:
     with DynamoDbSink(NOTHING_EVER_STORED[fault]) as sink:
         writer: Writer = write_to(
-            sink, max_in_flight=6, deadline=lambda: 60.0 if writer.transport.answers.total() < 30 else 0.0
+            sink, max_in_flight=6, seconds_left=lambda: 60.0 if sink.report().requests < 30 else 0.0
         )
         with pytest.raises(WritesStalled, match="nothing could be written to reviews before the deadline"):
             writer.send(10_000)
@@ -246,7 +375,7 @@ def test_the_units_reported_are_those_that_dynamodb_charged(write_to: WriteTo) -
     with DynamoDbSink(SinkBehaviour(unprocessed_share=0.3)) as sink:
         writer = write_to(sink)
         writer.transport.send(
-            (Batch(batch.body_items, batch.rows, 1_000, batch.last_row) for batch in source(500)), writer._on_written
+            (Batch(batch.body_items, batch.rows, 1_000, batch.last_row) for batch in source(500)), writer.done.append
         )
     assert writer.write_units == 500
 
@@ -266,8 +395,8 @@ def test_an_error_of_the_source_is_raised_and_the_transport_stays_usable(write_t
     with DynamoDbSink(SinkBehaviour(key="pk", latency_seconds=0.01)) as sink:
         writer = write_to(sink)
         with pytest.raises(ValueError, match="corrupt file"):
-            writer.transport.send(broken(), writer._on_written)
-        writer.written.clear()
+            writer.transport.send(broken(), writer.done.append)
+        writer.done.clear()
         writer.send(500, first=1_000)
     assert reported_once(writer), "what was in flight when the source failed is no longer reported"
 
