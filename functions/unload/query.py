@@ -1,11 +1,12 @@
 """The query that is unloaded: checked by its tokens, so that no valid Redshift is refused for a parser's sake.
 
-The tokenizer knows what hides a semicolon or a parenthesis: comments, strings with doubled quotes or backslashes,
-`$$` strings and quoted identifiers. Whether the query makes sense is for Redshift to say.
+The tokens are cut by the rules of Redshift's own lexer, PostgreSQL's: what hides a semicolon or a parenthesis is a
+comment, a string with doubled quotes or backslashes, a `$$` string or a quoted identifier, and nothing else. Whether
+the query makes sense is for Redshift to say.
 """
 
-from sqlglot import Token, TokenError, TokenType, tokenize
-from sqlglot.dialects import Redshift
+import re
+from typing import NamedTuple
 
 from statements.errors import InvalidInput
 from statements.identifiers import parse_identifier
@@ -13,6 +14,22 @@ from unload.errors import InvalidQuery
 from unload.request import LoadRequest
 
 _SHOWN_CHARACTERS = 30
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>[ \t\n\r\f\v]+|--[^\n\r]*)
+    | (?P<comment>/\*)
+    | (?P<string>'(?:[^'\\]|''|\\.)*+')
+    | (?P<quoted_name>"(?:[^"]|"")*+")
+    | (?P<dollar_string>\$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?)\$.*?\$(?P=tag)\$)
+    | (?P<word>[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*)
+    | (?P<number>[0-9]+)
+    | (?P<open>['"]|\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$)
+    | (?P<symbol>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
 def requested_query(request: LoadRequest, configured: str) -> str:
@@ -38,24 +55,33 @@ def table_query(table: str, columns: list[str] | None, where: str | None) -> str
     return f"{query} WHERE (\n{_condition(where)}\n)"
 
 
+class _Token(NamedTuple):
+    """A word, a quoted text, a number or a symbol, and where it begins and ends in the query."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
 def single_select(text: str) -> str:
     """The query without semicolons at its end; raises InvalidQuery unless it is exactly one SELECT or WITH."""
     tokens = _tokens(text, "query")
-    while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
+    while tokens and tokens[-1].text == ";":
         semicolon = tokens.pop()
-        text = text[: semicolon.start] + text[semicolon.end + 1 :]
+        text = text[: semicolon.start] + text[semicolon.end :]
     _check_one_expression(tokens, "query")
-    first = next((token for token in tokens if token.token_type is not TokenType.L_PAREN), tokens[0])
-    if first.token_type not in {TokenType.SELECT, TokenType.WITH}:
+    first = next((token for token in tokens if token.text != "("), tokens[0])
+    if first.text.upper() not in {"SELECT", "WITH"}:
         raise InvalidQuery(f"query begins with {_described(first)}: UNLOAD takes one SELECT, or WITH and a SELECT.")
     return text
 
 
-def _described(token: Token) -> str:
-    """Keywords and names as they are; of anything else, which may be a value, only the kind."""
-    if token.token_type in {TokenType.VAR, TokenType.IDENTIFIER} or token.text.upper() in Redshift.Tokenizer.KEYWORDS:
+def _described(token: _Token) -> str:
+    """Words and symbols as they are; of anything else, which may be a value, only the kind."""
+    if token.kind in {"word", "quoted_name", "symbol"}:
         return repr(token.text[:_SHOWN_CHARACTERS])
-    return f"a token of the kind {token.token_type.name}"
+    return f"a {token.kind.replace('_', ' ')}"
 
 
 def _condition(text: str) -> str:
@@ -63,29 +89,45 @@ def _condition(text: str) -> str:
     return text
 
 
-def _tokens(text: str, field: str) -> list[Token]:
+def _tokens(text: str, field: str) -> list[_Token]:
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidQuery(f"{field} holds a character that is not text (U+0000 or half a surrogate pair): remove it.")
-    try:
-        return tokenize(text, dialect="redshift")
-    except TokenError:
-        # The chain is cut: sqlglot's own text repeats the query, which may hold values that are nobody else's business.
-        raise InvalidQuery(
-            f"{field} leaves a string, a quoted identifier, a $$ string or a comment open: close it."
-        ) from None
+    tokens, position = [], 0
+    while found := _TOKEN.match(text, position):
+        kind, position = found.lastgroup or "", found.end()
+        if kind == "comment":
+            position = _comment_end(text, found.start(), field)
+        elif kind == "open":
+            raise _left_open(field)
+        elif kind != "space":
+            tokens.append(_Token(kind, found[0], found.start(), position))
+    return tokens
 
 
-def _check_one_expression(tokens: list[Token], field: str) -> None:
+def _comment_end(text: str, start: int, field: str) -> int:
+    depth = 0
+    for edge in _COMMENT_EDGE.finditer(text, start):
+        depth += 1 if edge[0] == "/*" else -1
+        if not depth:
+            return edge.end()
+    raise _left_open(field)
+
+
+def _left_open(field: str) -> InvalidQuery:
+    return InvalidQuery(f"{field} leaves a string, a quoted identifier, a $$ string or a comment open: close it.")
+
+
+def _check_one_expression(tokens: list[_Token], field: str) -> None:
     if not tokens:
         raise InvalidQuery(f"{field} is empty: write one, or leave the field out.")
     depth = 0
     for token in tokens:
-        match token.token_type:
-            case TokenType.SEMICOLON:
+        match token.text:
+            case ";":
                 raise InvalidQuery(f"{field} has a semicolon at character {token.start + 1}: give one statement only.")
-            case TokenType.L_PAREN:
+            case "(":
                 depth += 1
-            case TokenType.R_PAREN:
+            case ")":
                 depth -= 1
         if depth < 0:
             raise InvalidQuery(f"{field} closes a parenthesis at character {token.start + 1} that it never opened.")

@@ -21,6 +21,9 @@ ONE_SELECT = [
     "SELECT json_parse('{\"a\": 1}')::super, '{{ jinja }}', 10 % 3, a || ':b' FROM t",
     "SELECT 'ü😀;', ü FROM tablé",
     "SELECT TOP 10 * FROM t LIMIT 5",
+    "select begin, show from events",
+    "SELECT /*+ ) */ 1 -- (",
+    "SELECT $1, a$1, 1.5e-3, E'it\\'s (', N'(', '\\\\'",
     "\n\tSELECT 1\n",
 ]
 
@@ -52,9 +55,9 @@ def test_semicolons_at_the_end_are_dropped(query: str, without: str) -> None:
         ("DELETE FROM t", "begins with 'DELETE'"),
         ("UNLOAD ('SELECT 1') TO 's3://b/'", "begins with 'UNLOAD'"),
         ("t", "begins with 't'"),
-        ('"My Table"', "begins with 'My Table'"),
-        ("()", "begins with a token of the kind R_PAREN"),
-        ("'4111'", "begins with a token of the kind STRING"),
+        ('"My Table"', "begins with '\"My Table\"'"),
+        ("()", r"begins with '\)'"),
+        ("'4111'", "begins with a string"),
         ("SELECT 1; DROP TABLE t", "semicolon at character 9"),
         ("SELECT '😀'; SELECT 2", "semicolon at character 11"),
         ("SELECT (1", "1 of its parentheses open"),
@@ -66,6 +69,13 @@ def test_semicolons_at_the_end_are_dropped(query: str, without: str) -> None:
         ("SELECT $$a", "open"),
         ("SELECT 1 /* a", "open"),
         ("SELECT 1 /* a /* b */", "open"),
+        ("SELECT begin show ) AS unloaded UNION SELECT * FROM (SELECT secret FROM t", "closes a parenthesis"),
+        ("SELECT begin execute ) x (", "closes a parenthesis"),
+        ("SELECT begin fetch ; DROP TABLE t", "semicolon"),
+        ("SELECT 1 {# ) x ( #}", "closes a parenthesis"),
+        ("SELECT a FROM t WHERE a LIKE ANY$b$ ) x (", "closes a parenthesis"),
+        ("SELECT -- \r) x (", "closes a parenthesis"),
+        ("SELECT x$$ ) x (", "closes a parenthesis"),
         ("SELECT '\0'", "not text"),
         ("SELECT '\ud800'", "not text"),
     ],
@@ -83,7 +93,6 @@ def test_a_refusal_does_not_repeat_the_values_in_the_query(query: str) -> None:
     with pytest.raises(InvalidQuery) as refused:
         single_select(query)
     assert "4111" not in str(refused.value)
-    assert refused.value.__cause__ is None
 
 
 def test_a_table_is_selected_with_its_names_quoted() -> None:
