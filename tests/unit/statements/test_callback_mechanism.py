@@ -11,12 +11,13 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
+from moto.redshiftdata.models import redshiftdata_backends
 
 import aws_clients
-from errors import MissingConfiguration
-from statements.errors import OutcomeNotVisible, RedshiftBusy
-from tests.unit.waiting_task import REGION
+from errors import AwsUnavailable, MissingConfiguration
+from statements.errors import OutcomeNotVisible, ProcedureNotAllowed, RedshiftBusy
+from tests.unit.waiting_task import ACCOUNT, REGION, TOKEN_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,14 +25,24 @@ if TYPE_CHECKING:
     from tests.unit.statements.conftest import Pipeline
 
 PAYLOAD = {"spname": "public.sp_etl_log_etl_event", "event_message": "it's done"}
+PASSED_ON = "Service returned error code ThrottlingException (Service: RedshiftServerless, Status Code: 400, x)"
 ERROR = 'ERROR: relation "nowhere" does not exist'
 
 
-def _fail_calls(operation: str, status: int, code: str) -> Callable[[], None]:
+def _fail_calls(operation: str, status: int, code: str, message: str = "not now") -> Callable[[], None]:
     """Let a call end with an error, after the SDK's own retries, until the returned function is called."""
     answer = AWSResponse("https://aws", status, HTTPHeaders(), None)
-    parsed = {"Error": {"Code": code, "Message": "not now"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    parsed = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return _on(f"before-call.{operation}", lambda **_: (answer, parsed))
+
+
+def _break_off(operation: str) -> Callable[[], None]:
+    """Let a call's connection break."""
+
+    def unreachable(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://aws")
+
+    return _on(f"before-call.{operation}", unreachable)
 
 
 def _on(event: str, handler: Callable[..., Any]) -> Callable[[], None]:
@@ -358,16 +369,330 @@ def test_two_executions_never_share_a_statement(pipeline: Pipeline) -> None:
     assert monday["ClientToken"] != tuesday["ClientToken"]
 
 
+def _redriven(pipeline: Pipeline, event: dict[str, Any], redrives: int = 1) -> tuple[dict[str, Any], str]:
+    """The event of the first attempt after a redrive, and the execution that waits for its token."""
+    again, waiting = _retried(pipeline, event, f"redrive-{redrives}")
+    return again | {"execution": event["execution"] | {"RedriveCount": redrives}}, waiting
+
+
 def test_an_aborted_execution_that_is_redriven_finds_its_statement_again(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
-    redriven, waiting = _retried(pipeline, event)
-    redriven["execution"]["RedriveCount"] = 1
+    redriven, waiting = _redriven(pipeline, event)
     pipeline.submit(redriven)
     assert len(pipeline.statements) == 1
     pipeline.end_statement()
     pipeline.call_back()
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
+def test_a_redrive_is_told_the_outcome_of_a_statement_that_has_finished_and_runs_it_no_second_time(
+    pipeline: Pipeline,
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    redriven, waiting = _redriven(pipeline, event)
+    pipeline.submit(redriven)
+    assert len(pipeline.statements) == 1
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("status", ["FAILED", "ABORTED"])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_redrive_runs_anew_and_once_what_failed_or_was_cancelled(pipeline: Pipeline, status: str, told: bool) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement(status)
+    if told:
+        pipeline.call_back()
+    redriven, _ = _redriven(pipeline, event)
+    pipeline.submit(redriven)
+    retried, waiting = _retried(pipeline, redriven, "retry-of-redrive")
+    pipeline.submit(retried)
+    first, second = pipeline.calls
+    assert first["StatementName"] != second["StatementName"]
+    assert first["ClientToken"] != second["ClientToken"]
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
+def test_a_redrive_that_attached_does_not_run_anew_what_fails_after_it(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    redriven, _ = _redriven(pipeline, event)
+    pipeline.submit(redriven)
+    pipeline.end_statement("FAILED", ERROR)  # and its event is lost
+    retried, waiting = _retried(pipeline, redriven, "retry-of-redrive")
+    pipeline.submit(retried)
+    assert len(pipeline.calls) == 1
+    assert pipeline.outcome(waiting) == ("FAILED", "StatementFailed")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "error"),
+    [
+        ("ResourceNotFoundException", "Query does not exist.", "StatementForgotten"),
+        (
+            "ValidationException",
+            "Could not retrieve the query result as it has expired after 1658071606.",
+            "StatementForgotten",
+        ),
+        ("ValidationException", "id is malformed", "StatementRefused"),
+    ],
+)
+def test_a_statement_that_redshift_no_longer_knows_fails_its_task_by_name_and_is_not_run_again(
+    pipeline: Pipeline, code: str, message: str, error: str
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    _fail_calls("redshift-data.DescribeStatement", 400, code, message)
+    retried, waiting = _retried(pipeline, event)
+    pipeline.submit(retried)
+    assert pipeline.outcome(waiting) == ("FAILED", error)
+    assert pipeline.statements[0].id in pipeline.causes[-1] or message in pipeline.causes[-1]
+    redriven, waiting = _redriven(pipeline, event)
+    pipeline.submit(redriven)
+    assert pipeline.outcome(waiting) == ("FAILED", error)
+    assert len(pipeline.calls) == 1
+
+
+def test_a_statement_without_an_id_is_not_submitted_again_when_its_client_token_may_be_forgotten(
+    pipeline: Pipeline,
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    mend = _fail_calls("redshift-data.ExecuteStatement", 500, "InternalServerException")
+    pipeline.submit(event)
+    mend()
+    boto3.resource("dynamodb", REGION).Table(TOKEN_TABLE).update_item(
+        Key={"statementName": pipeline.calls[0]["StatementName"]},
+        UpdateExpression="SET createdAt = createdAt - :hours",
+        ExpressionAttributeValues={":hours": 8 * 3600 + 1},
+    )
+    retried, waiting = _retried(pipeline, event)
+    pipeline.submit(retried)
+    assert pipeline.outcome(waiting) == ("FAILED", "StatementForgotten")
+    assert len(pipeline.calls) == 1
+
+
+@pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_a_failure_that_the_token_does_not_take_is_raised_so_that_the_task_ends(pipeline: Pipeline, code: str) -> None:
+    event = pipeline.start_task({"spname": "secret.sp_x"})
+    _fail_calls("stepfunctions.SendTaskFailure", 400, code)
+    with pytest.raises(ProcedureNotAllowed):
+        pipeline.submit(event)
+
+
+def test_an_outcome_that_the_token_does_not_take_from_its_own_function_ends_the_task_by_name(
+    pipeline: Pipeline,
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    retried, waiting = _retried(pipeline, event)
+    _fail_calls("stepfunctions.SendTaskSuccess", 400, "TaskTimedOut")
+    pipeline.submit(retried)
+    assert pipeline.outcome(waiting) == ("FAILED", "OutcomeNotTold")
+
+
+@pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_a_spent_token_is_counted_as_late_and_not_told_again(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    pipeline.submit(pipeline.start_task(PAYLOAD))
+    pipeline.end_statement()
+    capsys.readouterr()
+    mend = _fail_calls("stepfunctions.SendTaskSuccess", 400, code)
+    pipeline.call_back()
+    assert _counted(capsys) == {"LateEvents": 1}
+    mend()
+    pipeline.call_back()
+    assert _counted(capsys) == {"DuplicateEvents": 1}
+
+
+def test_a_token_that_is_saved_while_the_one_before_is_told_is_told_too(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    retried, waiting = _retried(pipeline, event)
+    overtaking: list[bool] = []
+
+    def overtake(**_: Any) -> None:
+        if not overtaking:
+            overtaking.append(True)
+            pipeline.end_statement("STARTED")
+            pipeline.submit(retried)
+            pipeline.end_statement()
+
+    # The first token is told; before that is noted, the retry saves its own and sees the statement still running.
+    _on("before-call.stepfunctions.SendTaskSuccess", overtake)
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
+def test_a_first_attempt_that_starts_after_its_retry_does_not_take_the_outcome_from_it(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    retried, waiting = _retried(pipeline, event)
+    pipeline.submit(retried)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert len(pipeline.statements) == 1
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
+def test_a_statement_that_was_seen_to_end_but_is_described_as_running_is_looked_at_again(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    pipeline.call_back()
+    pipeline.end_statement("STARTED")
+    retried, waiting = _retried(pipeline, event)
+    pipeline.submit(retried)
+    # A name that the state machine retries.
+    assert pipeline.outcome(waiting) == ("FAILED", "RedshiftUnavailable")
+
+
+def test_a_task_that_could_not_be_told_now_is_told_by_the_events_next_delivery(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    mend = _fail_calls("stepfunctions.SendTaskSuccess", 500, "InternalFailure")
+    with pytest.raises(AwsUnavailable):
+        pipeline.call_back()
+    mend()
+    pipeline.call_back()
+    assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("fail", "error"),
+    [
+        (lambda: _fail_calls("redshift-data.ExecuteStatement", 400, "ActiveSessionsExceededException"), "RedshiftBusy"),
+        (lambda: _fail_calls("redshift-data.ExecuteStatement", 400, "ValidationException", PASSED_ON), "RedshiftBusy"),
+        (lambda: _break_off("redshift-data.ExecuteStatement"), "RedshiftUnavailable"),
+    ],
+)
+def test_what_may_pass_at_redshift_has_names_that_the_state_machine_retries(
+    pipeline: Pipeline, fail: Callable[[], None], error: str
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    fail()
+    pipeline.submit(event)
+    assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", error)
+
+
+def _with_result(pipeline: Pipeline, cells: dict[str, dict[str, Any]], described: dict[str, Any] | None = None) -> Any:
+    """The output of a procedure that ends with a row of OUT parameters."""
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    _on(
+        "after-call.redshift-data.DescribeStatement",
+        lambda parsed, **_: parsed.update(HasResultSet=True, **(described or {})),
+    )
+    _on(
+        "after-call.redshift-data.GetStatementResult",
+        lambda parsed, **_: parsed.update(
+            ColumnMetadata=[{"name": name} for name in cells], Records=[list(cells.values())]
+        ),
+    )
+    pipeline.call_back()
+    status, output = pipeline.outcome(event["execution"]["Id"])
+    assert status == "SUCCEEDED"
+    return output
+
+
+def test_the_row_of_out_parameters_is_valid_json_whatever_it_holds(pipeline: Pipeline) -> None:
+    output = _with_result(
+        pipeline,
+        {
+            "nothing": {"isNull": True},
+            "yes": {"booleanValue": True},
+            "nan": {"doubleValue": float("nan")},
+            "most": {"doubleValue": float("inf")},
+            "least": {"doubleValue": float("-inf")},
+            "half": {"doubleValue": 0.5},
+            "bytes": {"blobValue": b"\x00\xff"},
+            "text": {"stringValue": "it\ud800s"},
+        },
+    )
+    assert output["result"] == {
+        "nothing": None,
+        "yes": True,
+        "nan": "NaN",
+        "most": "Infinity",
+        "least": "-Infinity",
+        "half": 0.5,
+        "bytes": "00ff",
+        "text": "it?s",
+    }
+
+
+@pytest.mark.parametrize(
+    ("described", "rows", "seconds"),
+    [
+        ({"ResultRows": 3, "Duration": 1_234_567_890}, 3, 1.235),
+        ({"ResultRows": 0, "Duration": 0}, 0, 0),
+        ({"ResultRows": -1, "Duration": -1}, None, 0),
+    ],
+)
+def test_figures_are_told_in_seconds_and_rows_or_not_at_all(
+    pipeline: Pipeline, described: dict[str, int], rows: int | None, seconds: float
+) -> None:
+    output = _with_result(pipeline, {"x": {"longValue": 1}}, described)
+    assert (output["rows"], output["duration_seconds"], output["result"]) == (rows, seconds, {"x": 1})
+
+
+def test_a_result_is_passed_on_up_to_the_last_byte_of_what_a_state_may(pipeline: Pipeline) -> None:
+    outputs: list[str] = []
+    _on("provide-client-params.stepfunctions.SendTaskSuccess", lambda params, **_: outputs.append(params["output"]))
+    around = len(json.dumps(_with_result(pipeline, {"x": {"stringValue": ""}})).encode())
+    for letters, passed_on in ((262_144 - around, True), (262_145 - around, False)):
+        event = pipeline.start_task(PAYLOAD, f"letters-{letters}")
+        pipeline.submit(event)
+        pipeline.end_statement()
+        _on(
+            "after-call.redshift-data.GetStatementResult",
+            lambda parsed, text="x" * letters, **_: parsed.update(Records=[[{"stringValue": text}]]),
+        )
+        pipeline.call_back()
+        output = json.loads(outputs[-1])
+        assert (output["result"] is not None) == passed_on
+        assert ("result_omitted" in output) != passed_on
+        assert len(outputs[-1].encode()) <= 262_144
+
+
+def test_a_row_is_kept_for_as_long_as_a_late_callback_or_a_redrive_needs_it(pipeline: Pipeline) -> None:
+    pipeline.submit(pipeline.start_task(PAYLOAD))
+    row = pipeline.row()
+    assert row["expiresAt"] - row["createdAt"] == 14 * 24 * 3600
+
+
+def test_statements_run_in_the_region_that_is_configured(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDSHIFT_REGION", "eu-west-1")
+    pipeline.submit(pipeline.start_task(PAYLOAD))
+    assert len(redshiftdata_backends[ACCOUNT]["eu-west-1"].statements) == 1
+    assert pipeline.statements == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"spname": "public.p", "\ud800" * 10_000: 1},
+        {"spname": "public.p", **{f"field{number}" * 50: 1 for number in range(1_000)}},
+        {"spname": "public.p", "arguments": [[]] * 32},
+        {"spname": "😀" * 10_000 + "("},
+    ],
+)
+def test_every_cause_fits_and_keeps_its_advice(pipeline: Pipeline, payload: Any) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event | {"execution": event["execution"] | {"Input": payload}})
+    assert pipeline.outcome(event["execution"]["Id"])[0] == "FAILED"
+    (cause,) = pipeline.causes
+    assert len(cause.encode()) <= 32_768
+    assert cause.endswith(("Known fields: spname, event_message, arguments.", 'or public."My name".'))
 
 
 def test_each_line_names_the_execution_and_the_statement(pipeline: Pipeline) -> None:

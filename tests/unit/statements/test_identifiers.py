@@ -41,6 +41,13 @@ def test_anything_else_is_refused_by_value_and_with_advice(text: str) -> None:
     assert re.search("is not an identifier: give a name|shorten it", str(error.value))
 
 
+def test_the_advice_is_about_what_was_asked_for() -> None:
+    with pytest.raises(InvalidIdentifier, match=r'^\'a b\' .*: give one name of .*such as my_name or "My name"\.$'):
+        parse_identifier("a b", max_parts=1)
+    with pytest.raises(InvalidIdentifier, match=r"a name of one to 3 parts joined by dots"):
+        parse_identifier("a b")
+
+
 @given(st.lists(part, min_size=1, max_size=3))
 def test_the_quoted_rendering_reads_back_as_the_same_name(parts: list[str]) -> None:
     text = ".".join('"' + part.replace('"', '""') + '"' for part in parts)
