@@ -36,6 +36,7 @@ _ARITHMETIC: Final[dict[type[exp.Expr], str]] = {
     exp.Mod: "%",
 }
 _COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Between)
+_CONDITIONS: Final = (exp.Where, exp.Having, exp.If, exp.And, exp.Or, exp.Not)
 _OF_TEXT: Final = (exp.DPipe, exp.Lower, exp.Upper, exp.Length, exp.Like, exp.ILike, exp.Substring, exp.Trim)
 # What has the type of its first argument (AWS documentation: "Math functions", "Window functions").
 _SAME_TYPE: Final = (
@@ -216,10 +217,14 @@ class _Reader:
 
     def _select(self, select: exp.Select, scope: _Scope) -> Columns:
         from_ = select.args.get("from_")
-        sources = [from_.this] if from_ is not None else []
-        for source in sources:
-            self._source(source, scope)
-        for join in [*(join for source in sources for join in source.args.get("joins") or []), *_joins(select)]:
+        joins = [*(from_.this.args.get("joins") or []), *_joins(select)] if from_ is not None else []
+        if from_ is not None:
+            elements = self._elements(from_.this, scope)
+            if elements is None:
+                self._source(from_.this, scope)
+            else:
+                from_.set("this", elements)
+        for join in joins:
             self._join(join, scope)
         if select.args.get("qualify") is not None:
             _write_out_stars(select, scope)
@@ -276,24 +281,31 @@ class _Reader:
                 scope.sources[name] = _Source(None)
 
     def _join(self, join: exp.Join, scope: _Scope) -> None:
-        path, alias, place = _array_in_from(join.this)
-        found = self._resolve(path, scope) if path and _name(path[0]) in scope.sources else None
-        if found is None or found[1] is None or not found[1].is_super:
+        elements = self._elements(join.this, scope)
+        if elements is None:
             self._source(join.this, scope)
         else:
-            column, _, used = found
-            array = _navigated(column, path[used:])
-            element = alias or path[-1].copy()
-            index = place or exp.to_identifier(f"{element.name} place", quoted=True)
-            named = exp.TableAlias(this=element.copy(), columns=[element.copy(), index.copy()])
-            join.set("this", exp.Lateral(this=_function("elements", array), alias=named))
+            join.set("this", elements)
             if not join.args.get("on") and not join.side:
                 join.set("kind", "CROSS")
-            columns: dict[str, Type | None] = {_name(element): _SUPER, _name(index): Type("int8")}
-            scope.sources[_name(element)] = _Source(columns, is_element=True)
-            self.has_changed = True
         if join.args.get("on") is not None:
             self._expression(join.args["on"], scope)
+
+    def _elements(self, source: exp.Expr, scope: _Scope) -> exp.Expr | None:
+        """What stands in FROM for an array in SUPER, reached from a source; None if `source` is none."""
+        path, alias, place = _array_in_from(source)
+        is_known = path and any(_name(path[0]) in around.sources for around in scope.chain())
+        found = self._resolve(path, scope) if is_known else None
+        if found is None or found[1] is None or not found[1].is_super:
+            return None
+        column, _, used = found
+        element = alias or path[-1].copy()
+        index = place or exp.to_identifier(f"{element.name} place", quoted=True)
+        columns: dict[str, Type | None] = {_name(element): _SUPER, _name(index): Type("int8")}
+        scope.sources[_name(element)] = _Source(columns, is_element=True)
+        self.has_changed = True
+        named = exp.TableAlias(this=element.copy(), columns=[element.copy(), index.copy()])
+        return exp.Lateral(this=_function("elements", _navigated(column, path[used:])), alias=named)
 
     def _table(self, table: exp.Expr) -> dict[str, Type | None] | None:
         parts = (
@@ -366,7 +378,7 @@ class _Reader:
                     return exp.Column(this=path[0].copy()), (source.columns or {})[names[0]], 1
         return None
 
-    def _beside_super(self, node: exp.Expr, scope: _Scope) -> None:  # noqa: C901 - three kinds of nodes
+    def _beside_super(self, node: exp.Expr, scope: _Scope) -> None:  # noqa: C901, PLR0912 - four kinds of nodes
         """Makes strings of the literals that stand beside SUPER, and text of SUPER where text is wanted."""
         if isinstance(node, _COMPARISONS):
             operands = list(node.iter_expressions())
@@ -380,6 +392,11 @@ class _Reader:
                     if not self._string(result) and not self._is_super(result, scope):
                         result.replace(_function("scalar", result.copy()))
                         self.has_changed = True
+        elif isinstance(node, _CONDITIONS):
+            for operand in [node.this, *_listed(node.args.get("expression"))]:
+                if self._is_super(operand, scope):
+                    operand.replace(exp.Paren(this=exp.EQ(this=operand.copy(), expression=exp.true())))
+                    self.has_changed = True
         elif isinstance(node, _OF_TEXT):
             for argument in list(node.iter_expressions()):
                 if self._is_super(argument, scope):
