@@ -2,5 +2,5 @@
 
 It imports no other room, neither AWS nor Arrow. In reading order: `engine` (the PostgreSQL, with what is in
 `compatibility/`), `lexer`, `names`, `dialect` (one statement translated), `expressions`, `tables`, `procedures` and
-`supers` (by its words), `queries` and `decimals` (by the types in it), `session`, `failures`.
+`supers` (by its words), `queries`, `paths` and `decimals` (by types), `session`, `failures`.
 """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import sqlglot
 from sqlglot import exp, transforms
 
-from local.redshift.sql import decimals
+from local.redshift.sql import decimals, paths
 from local.redshift.sql.failures import NotImitated
 from local.redshift.sql.session import Type
 
@@ -150,7 +150,7 @@ class _Reader:
         table = target.this if isinstance(target, exp.Schema) else target
         columns = self._table(table) or {}
         if isinstance(target, exp.Schema):
-            return [columns.get(_name(column)) for column in target.expressions]
+            return [columns.get(paths.name_of(column)) for column in target.expressions]
         return list(columns.values())
 
     def _change(self, tree: exp.Expr) -> None:
@@ -163,7 +163,7 @@ class _Reader:
         target = (self._table(tree.this) or {}) if isinstance(tree.this, exp.Table) else {}
         for update in tree.find_all(exp.Update):
             for assignment in update.expressions:
-                self._assign(assignment.expression, target.get(_name(assignment.this)))
+                self._assign(assignment.expression, target.get(paths.name_of(assignment.this)))
         for insert in tree.find_all(exp.Insert):
             only = insert.this.expressions[0] if isinstance(insert.this, exp.Tuple) else None
             if isinstance(only, exp.Anonymous) and only.name.upper() == "VALUES" and target:
@@ -171,7 +171,7 @@ class _Reader:
                 insert.set("expression", exp.Tuple(expressions=only.expressions))
                 insert.set("this", exp.Tuple(expressions=[exp.column(name, quoted=True) for name in target]))
             values = insert.expression.expressions if isinstance(insert.expression, exp.Tuple) else []
-            named = [_name(column) for column in insert.this.expressions] if insert.this else []
+            named = [paths.name_of(column) for column in insert.this.expressions] if insert.this else []
             for name, value in zip(named, values, strict=False):
                 self._assign(value, target.get(name))
         for part in list(tree.iter_expressions()):
@@ -201,7 +201,7 @@ class _Reader:
         queries = dict(queries)
         with_ = tree.args.get("with_")
         for table in with_.expressions if with_ is not None else []:
-            queries[_name(table.args["alias"].this)] = _renamed(self._query(table.this, outer, queries), table)
+            queries[paths.name_of(table.args["alias"].this)] = _renamed(self._query(table.this, outer, queries), table)
         match tree:
             case exp.Select():
                 return self._select(tree, _Scope(outer, queries))
@@ -250,7 +250,7 @@ class _Reader:
                         yield from (source.columns or {}).items()
             else:
                 alias = projection.args.get("alias") or projection
-                yield _name(alias) or projection.output_name, self._type(projection, scope)
+                yield paths.name_of(alias) or projection.output_name, self._type(projection, scope)
 
     def _filter(self, select: exp.Select) -> None:
         """`QUALIFY condition` as a query around this one."""
@@ -271,7 +271,7 @@ class _Reader:
         name = source.alias_or_name.lower() if not _is_quoted(source) else source.alias_or_name
         match source:
             case exp.Table() if isinstance(source.this, exp.Identifier):
-                query = scope.queries.get(_name(source.this)) if not source.db else None
+                query = scope.queries.get(paths.name_of(source.this)) if not source.db else None
                 columns = self._table(source) if query is None else dict(query)
                 scope.sources[name] = _Source(columns or None)
             case exp.Subquery():
@@ -293,25 +293,25 @@ class _Reader:
 
     def _elements(self, source: exp.Expr, scope: _Scope) -> exp.Expr | None:
         """What stands in FROM for an array in SUPER, reached from a source; None if `source` is none."""
-        path, alias, place = _array_in_from(source)
-        is_known = path and any(_name(path[0]) in around.sources for around in scope.chain())
+        path, alias, place = paths.array_in_from(source)
+        is_known = path and any(paths.name_of(path[0]) in around.sources for around in scope.chain())
         found = self._resolve(path, scope) if is_known else None
         if found is None or found[1] is None or not found[1].is_super:
             return None
         column, _, used = found
         element = alias or path[-1].copy()
         index = place or exp.to_identifier(f"{element.name} place", quoted=True)
-        columns: dict[str, Type | None] = {_name(element): _SUPER, _name(index): Type("int8")}
-        scope.sources[_name(element)] = _Source(columns, is_element=True)
+        columns: dict[str, Type | None] = {paths.name_of(element): _SUPER, paths.name_of(index): Type("int8")}
+        scope.sources[paths.name_of(element)] = _Source(columns, is_element=True)
         self.has_changed = True
         named = exp.TableAlias(this=element.copy(), columns=[element.copy(), index.copy()])
-        return exp.Lateral(this=_function("elements", _navigated(column, path[used:])), alias=named)
+        return exp.Lateral(this=paths.function("elements", paths.navigated(column, path[used:])), alias=named)
 
     def _table(self, table: exp.Expr) -> dict[str, Type | None] | None:
         parts = (
             [part for part in table.parts if isinstance(part, exp.Identifier)] if isinstance(table, exp.Table) else []
         )
-        return dict(self._session.columns([_name(part) for part in parts])) or None if parts else None
+        return dict(self._session.columns([paths.name_of(part) for part in parts])) or None if parts else None
 
     # --- expressions -------------------------------------------------------------------------------------------------
 
@@ -323,19 +323,21 @@ class _Reader:
             replacement = self._navigation(node, scope)
             if replacement is not None:
                 is_output = isinstance(node.parent, exp.Select) and node.arg_key == "expressions"
-                name = next((step for step in reversed(_steps(node)[1]) if isinstance(step, exp.Identifier)), None)
+                name = next(
+                    (step for step in reversed(paths.steps_of(node)[1]) if isinstance(step, exp.Identifier)), None
+                )
                 node.replace(exp.Alias(this=replacement, alias=name.copy()) if is_output and name else replacement)
                 self.has_changed = True
                 return
         for child in list(node.iter_expressions()):
             self._expression(child, scope)
         if isinstance(node, exp.Alias) and isinstance(node.parent, exp.Select):
-            scope.named.setdefault(_name(node.args["alias"]), node.this)
+            scope.named.setdefault(paths.name_of(node.args["alias"]), node.this)
         self._beside_super(node, scope)
 
     def _navigation(self, node: exp.Expr, scope: _Scope) -> exp.Expr | None:
         """What stands for a path through SUPER, or for a name of another column's expression; None if it is neither."""
-        base, steps = _steps(node)
+        base, steps = paths.steps_of(node)
         if base.is_star:
             return None
         if isinstance(base, exp.Column):
@@ -344,7 +346,7 @@ class _Reader:
             if found is None:
                 is_named = len(steps) == 1 and all(source.columns is not None for source in scope.sources.values())
                 named = (
-                    scope.named.get(_name(path[0]))
+                    scope.named.get(paths.name_of(path[0]))
                     if is_named and path and not node.find_ancestor(exp.Group, exp.Order)
                     else None
                 )
@@ -352,16 +354,16 @@ class _Reader:
             column, kind, used = found
             if kind is None or not kind.is_super or len(steps) == used:
                 return None
-            return _navigated(column, steps[used:])
+            return paths.navigated(column, steps[used:])
         if not steps or not isinstance(base, exp.Func | exp.Paren | exp.Cast):
             return None
         self._expression(base, scope)
         kind = self._type(base, scope)
-        return _navigated(base.copy(), steps) if kind is not None and kind.is_super else None
+        return paths.navigated(base.copy(), steps) if kind is not None and kind.is_super else None
 
     def _resolve(self, path: Sequence[exp.Expr], scope: _Scope) -> tuple[exp.Expr, Type | None, int] | None:
         """The column that a path begins with, its type, and how many parts of the path name it."""
-        names = [_name(part) for part in path]
+        names = [paths.name_of(part) for part in path]
         for around in scope.chain():
             for first in range(min(2, len(names))):  # a schema may stand before the source
                 source = around.sources.get(names[first])
@@ -390,7 +392,7 @@ class _Reader:
             if any(self._is_super(result, scope) for result in results):
                 for result in results:
                     if not self._string(result) and not self._is_super(result, scope):
-                        result.replace(_function("scalar", result.copy()))
+                        result.replace(paths.function("scalar", result.copy()))
                         self.has_changed = True
         elif isinstance(node, _CONDITIONS):
             for operand in [node.this, *_listed(node.args.get("expression"))]:
@@ -407,7 +409,7 @@ class _Reader:
         """Makes a literal, or a parameter, that PostgreSQL would parse as JSON a string. Returns whether it is one."""
         if not (value.is_string or isinstance(value, exp.Parameter | exp.Placeholder)):
             return False
-        value.replace(_function("super_string", value.copy()))
+        value.replace(paths.function("super_string", value.copy()))
         self.has_changed = True
         return True
 
@@ -485,48 +487,6 @@ def _results(node: exp.Expr) -> list[exp.Expr]:
             return [node.this, *node.expressions]
 
 
-def _steps(node: exp.Expr) -> tuple[exp.Expr, list[exp.Expr]]:
-    """What a path begins with, and its steps: names and indexes. A column's own names are steps, too."""
-    steps: list[exp.Expr] = []
-    while True:
-        if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
-            steps.insert(0, node.expression)
-        elif isinstance(node, exp.Bracket) and len(node.expressions) == 1:
-            steps.insert(0, node.expressions[0])
-        else:
-            break
-        node = node.this
-    return node, [*node.parts, *steps] if isinstance(node, exp.Column) and not node.is_star else steps
-
-
-def _navigated(base: exp.Expr, steps: Sequence[exp.Expr]) -> exp.Expr:
-    for step in steps:
-        if isinstance(step, exp.Identifier) or step.is_string:
-            name = _name(step) if isinstance(step, exp.Identifier) else step.name
-            base = _function("member", base, exp.Literal.string(name))
-        else:
-            base = _function("element", base, step.copy())
-    return base
-
-
-def _array_in_from(source: exp.Expr) -> tuple[list[exp.Expr], exp.Expr | None, exp.Expr | None]:
-    """The path of `path [AS alias [AT index]]`, alias and index; an empty path if it can be none."""
-    place = alias = None
-    if isinstance(source, exp.AtIndex):
-        source, place = source.this, source.expression
-    if isinstance(source, exp.Unnest) and len(source.expressions) == 1:
-        alias_of = source.args.get("alias")
-        alias = next(iter(alias_of.columns), alias_of.this) if alias_of is not None else None
-        source = source.expressions[0]
-    if isinstance(source, exp.Alias):
-        source, alias = source.this, source.args["alias"]
-    if isinstance(source, exp.Table) and source.db:
-        alias_of = source.args.get("alias")
-        return list(source.parts), alias_of.this if alias_of is not None else None, place
-    base, steps = _steps(source)
-    return (steps, alias, place) if isinstance(base, exp.Column) else ([], None, None)
-
-
 def _write_out_stars(select: exp.Select, scope: _Scope) -> None:
     """Names the columns behind each star: a condition's own column must not be among them."""
     written: list[exp.Expr] = []
@@ -552,7 +512,7 @@ def _cast(to: exp.DataType) -> Type | None:
 
 def _renamed(columns: Columns, table: exp.Expr) -> Columns:
     alias = table.args.get("alias")
-    names = [_name(column) for column in alias.args.get("columns") or []] if alias is not None else []
+    names = [paths.name_of(column) for column in alias.args.get("columns") or []] if alias is not None else []
     return [(names[index] if index < len(names) else name, kind) for index, (name, kind) in enumerate(columns)]
 
 
@@ -566,19 +526,7 @@ def _listed(argument: exp.Expr | list[exp.Expr] | None) -> list[exp.Expr]:
     return [argument] if isinstance(argument, exp.Expr) else []
 
 
-def _function(name: str, *arguments: exp.Expr) -> exp.Expr:
-    call = exp.Anonymous(this=name, expressions=list(arguments))
-    return exp.Dot(this=exp.to_identifier("redshift"), expression=call)
-
-
 def _is_quoted(source: exp.Expr) -> bool:
     alias = source.args.get("alias")
     identifier = alias.this if isinstance(alias, exp.TableAlias) else source.this
     return isinstance(identifier, exp.Identifier) and bool(identifier.quoted)
-
-
-def _name(identifier: exp.Expr) -> str:
-    """The name as the catalog has it: folded to lower case unless it is in quotes."""
-    inner = identifier.this if isinstance(identifier, exp.Column) else identifier
-    quoted = isinstance(inner, exp.Identifier) and bool(inner.quoted)
-    return identifier.name if quoted else identifier.name.lower()
