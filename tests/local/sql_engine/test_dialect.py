@@ -213,6 +213,13 @@ def test_the_reviews_table_is_created_as_its_script_stands(sql: Sql) -> None:
     script = Path(__file__).parents[3] / "scripts" / "setup_redshift_table.sql"
     sql.run(script.read_text(encoding="utf-8"))
     assert len(sql.run("SELECT * FROM public.amazon_reviews_parquet").columns) == 16
+    # The longest of each text in the reviews that Amazon published; a body may be all that a VARCHAR holds.
+    longest = {"review_id": 14, "product_title": 1_024, "review_headline": 1_024, "review_body": 65_535}
+    texts = {name: "x" * length for name, length in longest.items()}
+    placeholders = ", ".join(f":{name}" for name in texts)
+    sql.run(f"INSERT INTO public.amazon_reviews_parquet ({', '.join(texts)}) VALUES ({placeholders})", **texts)
+    sql.run(script.read_text(encoding="utf-8"))  # once more: what is there stays
+    assert sql.rows(f"SELECT {', '.join(texts)} FROM public.amazon_reviews_parquet") == [tuple(texts.values())]
 
 
 def test_qualify_comes_before_limit_and_keeps_the_order(sql: Sql) -> None:

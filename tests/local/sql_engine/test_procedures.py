@@ -49,6 +49,10 @@ def test_the_repositorys_script_runs_as_it_stands(sql: Sql) -> None:
         (65_535,),
         (None,),
     ]
+    sql.run("CALL public.sp_etl_log_etl_event(:m)", m="  it's\n100 % as given \t ")
+    assert sql.rows("SELECT event_message FROM public.etl_events WHERE event_message LIKE '%given%'") == [
+        ("  it's\n100 % as given \t ",)
+    ]
     with pytest.raises(SqlFailed, match="value too long"):
         sql.run("CALL public.sp_etl_log_etl_event(:m)", m="x" * 65_536)
 
