@@ -24,6 +24,8 @@ from dynamo_load.mapping import ItemMapping
 from target.table import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, KeyAttribute, LocalIndex, TargetTable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 # DynamoDB Developer Guide, "Constraints in Amazon DynamoDB", item size; "Read and write operations", write units.
@@ -32,7 +34,6 @@ _WRITE_UNIT_BYTES = 1024
 
 _PUT_OPENING = '{"PutRequest":{"Item":{'
 _PUT_CLOSING = "}}},"
-_KEYS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,12 @@ class ItemEncoder:
         text, offsets = text_and_offsets(items)
         return EncodedRows(text.data, offsets, accepted, write_units, faults.rejected)
 
-    def keys(self, rows: pa.Table) -> pa.Table:
-        """Return the keys of rows (at least one), given their `key_columns` alone, as the table will hold them.
+    def keys(self, rows: Iterable[pa.RecordBatch]) -> pa.Table:
+        """Return the keys of rows (at least one batch), given their `key_columns` alone, as the table will hold them.
 
         They are null where the row will be rejected for its key: it is no key, and replaces no other row.
         """
-        return pa.Table.from_batches([self._keys(batch) for batch in rows.to_batches(_KEYS_AT_ONCE)])
+        return pa.Table.from_batches([self._keys(batch) for batch in rows])
 
     def expiries(self, rows: pa.RecordBatch) -> NDArray[np.float64]:
         """Return the epoch seconds at which the rows expire, of those that have a time to live."""

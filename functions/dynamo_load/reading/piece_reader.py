@@ -1,8 +1,9 @@
 """The rows of one piece, read from Parquet files in S3 in chunks of bounded size, column by column.
 
-A small row group is fetched whole; the columns of a large one are streamed side by side, each through a small buffer,
-so memory follows neither the file nor its row groups. Where chunks begin depends on the files alone: a loader that goes
-on at a checkpoint meets the very chunks of the one before.
+A small row group is fetched whole; the columns of a large one are streamed side by side, each through a small buffer.
+Text that a Parquet dictionary stands for is written out one chunk at a time. So memory follows neither the file, nor
+its row groups, nor what these hide. Where chunks begin depends on the files alone: a loader that goes on at a
+checkpoint meets the very chunks of the one before.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dynamo_load.errors import CorruptParquetFile
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from mypy_boto3_s3 import S3Client
+    from numpy.typing import NDArray
 
     from dynamo_load.plan import Piece, Slice
 
@@ -29,6 +33,12 @@ CHUNK_ROWS = 10_000
 """Rows of a chunk, unless they are wide."""
 
 _CHUNK_BYTES = 8 * 1024 * 1024
+_MOST_CHUNK_TEXT_BYTES = 4 * _CHUNK_BYTES
+# What a value takes in Arrow, and more as an attribute, even if the file has hardly a bit for it.
+_VALUE_BYTES = 16
+# A dictionary ends at 1 MB in the writers of Arrow and of parquet-java; indices come on top. In a column with more than
+# this, most text stands page by page, where its size is no secret and making a dictionary of it would take long.
+_DICTIONARY_COLUMN_BYTES = 2 * 1024 * 1024
 # A row group of this size is fetched in one request or a few (UNLOAD writes 32 to 128 MB), a larger one in streams.
 _FETCHED_WHOLE_BYTES = 64 * 1024 * 1024
 _STREAM_BYTES = 2 * 1024 * 1024
@@ -47,7 +57,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class _RowGroup:
-    """`first_row` counts in the piece, `file_row` in the file; `bytes` is the size in the file."""
+    """`first_row` counts in the piece, `file_row` in the file; `bytes` is the size in the file.
+
+    `dictionaries` are the text columns that few values may stand for, however many rows and bytes these come to.
+    """
 
     file: S3File
     number: int
@@ -56,6 +69,7 @@ class _RowGroup:
     rows: int
     bytes: int
     chunk_rows: int
+    dictionaries: tuple[str, ...]
 
 
 class PieceReader:
@@ -75,7 +89,7 @@ class PieceReader:
         for part, file in zip(piece.slices, files, strict=True):
             with _parquet(file) as parquet:
                 schemas.append(parquet.schema_arrow)
-                self._groups += _row_groups(part, file, parquet.metadata, first_row)
+                self._groups += _row_groups(part, file, parquet, first_row)
             first_row += part.rows
             if not schemas[-1].equals(schemas[0]):
                 raise CorruptParquetFile(
@@ -91,21 +105,14 @@ class PieceReader:
     def chunks(self, start: int) -> Generator[Chunk]:
         """Yield the chunks from the one that begins at row `start`. Raises as the reader itself does."""
         for group in self._groups:
-            if group.first_row + group.rows > start:
-                yield from _chunks(group, max(0, start - group.first_row))
+            for first_row, rows in _parts(group, self.schema, start):
+                yield Chunk(first_row, group.file.key, group.file_row + first_row - group.first_row, rows)
 
-    def columns(self, names: Sequence[str], start: int) -> pa.Table:
-        """Return a few whole columns, of all rows from row `start`. Raises as the reader itself does."""
+    def columns(self, names: Sequence[str], start: int) -> Iterator[pa.RecordBatch]:
+        """Yield a few columns alone, from the chunk on that begins at row `start`. Raises as the reader itself does."""
         schema = pa.schema([self.schema.field(name) for name in names])
-        batches: list[pa.RecordBatch] = []
         for group in self._groups:
-            skip = start - group.first_row
-            if skip >= group.rows:
-                continue
-            with _parquet(group.file, group.bytes) as parquet:
-                table = parquet.read_row_group(group.number, columns=list(names), use_threads=False)
-            batches += table.select(names).slice(max(0, skip)).to_batches()
-        return pa.Table.from_batches(batches, schema=schema)
+            yield from (rows for _, rows in _parts(group, schema, start))
 
 
 def row_group_rows(s3: S3Client, bucket: str, key: str) -> list[int]:
@@ -116,8 +123,8 @@ def row_group_rows(s3: S3Client, bucket: str, key: str) -> list[int]:
 
 
 @contextmanager
-def _parquet(file: S3File, row_group_bytes: int = 0) -> Iterator[pq.ParquetFile]:
-    """Open a file to read row groups of about this size from it."""
+def _parquet(file: S3File, row_group_bytes: int = 0, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    """Open a file to read row groups of about this size from it, some columns as dictionaries."""
     whole = row_group_bytes <= _FETCHED_WHOLE_BYTES
     source = pa.PythonFile(file, mode="r")
     try:
@@ -125,6 +132,11 @@ def _parquet(file: S3File, row_group_bytes: int = 0) -> Iterator[pq.ParquetFile]
             source,
             pre_buffer=whole,
             buffer_size=0 if whole else _STREAM_BYTES,
+            read_dictionary=dictionaries,
+            # JSON as Arrow's own type for it is never a dictionary.
+            arrow_extensions_enabled=not dictionaries,
+            # Of pages that have a checksum; UNLOAD's documentation does not say whether its own do.
+            page_checksum_verification=True,
             # Redshift's own unit. In nanoseconds, Arrow's choice, years beyond 1677 to 2262 would become others.
             coerce_int96_timestamp_unit="us",
         ) as parquet:
@@ -133,7 +145,8 @@ def _parquet(file: S3File, row_group_bytes: int = 0) -> Iterator[pq.ParquetFile]
         raise CorruptParquetFile(f"{file.url} can't be read as Parquet ({error}): unload it again.") from error
 
 
-def _row_groups(part: Slice, file: S3File, metadata: pq.FileMetaData, first_row: int) -> list[_RowGroup]:
+def _row_groups(part: Slice, file: S3File, parquet: pq.ParquetFile, first_row: int) -> list[_RowGroup]:
+    metadata, schema = parquet.metadata, parquet.schema_arrow
     wanted = range(metadata.num_row_groups) if part.row_groups is None else part.row_groups
     groups = []
     file_rows = [0]
@@ -152,6 +165,7 @@ def _row_groups(part: Slice, file: S3File, metadata: pq.FileMetaData, first_row:
                 rows=group.num_rows,
                 bytes=sum(group.column(column).total_compressed_size for column in range(group.num_columns)),
                 chunk_rows=_chunk_rows(group),
+                dictionaries=_dictionaries(group, schema),
             )
         )
         first_row += group.num_rows
@@ -164,21 +178,80 @@ def _row_groups(part: Slice, file: S3File, metadata: pq.FileMetaData, first_row:
 
 
 def _chunk_rows(group: pq.RowGroupMetaData) -> int:
-    rows: int = _CHUNK_BYTES * group.num_rows // max(1, group.total_byte_size)
-    return max(1, min(CHUNK_ROWS, rows))
+    row_bytes = max(group.total_byte_size / max(1, group.num_rows), _VALUE_BYTES * group.num_columns)
+    return max(1, min(CHUNK_ROWS, int(_CHUNK_BYTES / max(1, row_bytes))))
 
 
-def _chunks(group: _RowGroup, start: int) -> Iterator[Chunk]:
-    with _parquet(group.file, group.bytes) as parquet:
-        row = 0
-        for batch in parquet.iter_batches(group.chunk_rows, row_groups=[group.number], use_threads=False):
+def _dictionaries(group: pq.RowGroupMetaData, schema: pa.Schema) -> tuple[str, ...]:
+    columns = (group.column(number) for number in range(group.num_columns))
+    encoded = {
+        column.path_in_schema
+        for column in columns
+        if column.has_dictionary_page and column.total_uncompressed_size <= _DICTIONARY_COLUMN_BYTES
+    }
+    return tuple(field.name for field in schema if field.name in encoded and _is_text(field.type))
+
+
+def _parts(group: _RowGroup, schema: pa.Schema, start: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield parts of bounded size, and the row of the piece that each begins with, from the one at row `start` on."""
+    if group.first_row + group.rows <= start:
+        return
+    with _parquet(group.file, group.bytes, group.dictionaries) as parquet:
+        row = group.first_row
+        for batch in parquet.iter_batches(
+            group.chunk_rows, row_groups=[group.number], columns=schema.names, use_threads=False
+        ):
             for rows in _in_parts(batch):
                 if row >= start:
-                    yield Chunk(group.first_row + row, group.file.key, group.file_row + row, rows)
+                    yield row, _written_out(rows.select(schema.names), schema)
                 row += len(rows)
 
 
 def _in_parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut up a batch that is far larger than its row group promised: few long values, repeated often, encode well."""
-    part_rows = max(1, len(batch) * _CHUNK_BYTES * 4 // max(1, batch.nbytes))
-    return (batch.slice(first, part_rows) for first in range(0, len(batch), part_rows))
+    """Cut up a batch whose text would be far more than its row group promised, were its dictionaries written out."""
+    ends = np.cumsum(sum((_text_bytes(column) for column in batch.columns), np.zeros(len(batch), np.int64)))
+    begin = 0
+    while begin < len(batch):
+        before = ends[begin - 1] if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + _MOST_CHUNK_TEXT_BYTES, side="right")))
+        yield batch.slice(begin, end - begin)
+        begin = end
+
+
+def _written_out(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return the rows in the types that the file gives them: values in the place of what stood for them."""
+    columns = [
+        column if column.type == field.type else _plain(column).cast(field.type)
+        for column, field in zip(rows.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _text_bytes(column: pa.Array) -> NDArray[np.int64]:
+    """Return the bytes that each row's value takes while it is written out, 0 where it isn't text."""
+    if pa.types.is_dictionary(column.type):
+        of_values = _text_lengths(column.dictionary)
+        # Arrow reserves the dictionary's average for every row before it copies a value.
+        average = (pc.sum(of_values).as_py() or 0) // max(1, len(of_values))
+        return np.maximum(_numbers(pc.take(of_values, column.indices)), average)
+    if _is_text(column.type):
+        return _numbers(_text_lengths(column))
+    return np.zeros(len(column), np.int64)
+
+
+def _numbers(lengths: pa.Array) -> NDArray[np.int64]:
+    return np.asarray(lengths.cast(pa.int64()).fill_null(0).to_numpy(), np.int64)
+
+
+def _text_lengths(values: pa.Array) -> pa.Array:
+    return pc.binary_length(values.storage if isinstance(values.type, pa.JsonType) else values)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.JsonType):
+        kind = kind.storage_type
+    return kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())

@@ -36,7 +36,7 @@ KEYS: list[tuple[pa.Array, KeyAttribute, list[bool]]] = [
 def keys(columns: dict[str, pa.Array], **mapped: Any) -> pa.Table:
     table = pa.table(columns)
     encoder = ItemEncoder(table.schema, mapping(**mapped))
-    return encoder.keys(table.select(encoder.key_columns))
+    return encoder.keys(table.select(encoder.key_columns).to_batches())
 
 
 @pytest.mark.parametrize(("column", "key", "valid"), KEYS)
@@ -71,5 +71,5 @@ def test_an_attribute_that_is_renamed_is_read_from_its_column() -> None:
 def test_rows_are_counted_over_many_chunks() -> None:
     chunked = pa.chunked_array([pa.array(["a", ""] * 6_000), pa.array(["", "b"])])
     table = pa.table({"pk": chunked})
-    valid = ItemEncoder(table.schema, mapping()).keys(table).column("pk").is_valid()
+    valid = ItemEncoder(table.schema, mapping()).keys(table.to_batches()).column("pk").is_valid()
     assert valid.to_pylist() == [True, False] * 6_000 + [False, True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
 
 def reader(stage: Stage, piece: Piece) -> PieceReader:
     return PieceReader(stage.aws.s3, stage.bucket, piece)
+
+
+@contextmanager
+def arrow_memory() -> Iterator[pa.MemoryPool]:
+    """A count of the memory that Arrow takes meanwhile."""
+    usual = pa.default_memory_pool()
+    counted = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(counted)
+    try:
+        yield counted
+    finally:
+        pa.set_memory_pool(usual)
 
 
 def read(stage: Stage, piece: Piece, start: int = 0) -> pa.Table:
@@ -64,7 +77,7 @@ class TestChunks:
 
         assert start == row - row % 30
         assert chunks == [chunk for chunk in everything if chunk.first_row >= start]
-        ids = reader(stage, piece).columns(["id"], start)["id"].to_pylist()
+        ids = pa.Table.from_batches(reader(stage, piece).columns(["id"], start))["id"].to_pylist()
         assert ids == [f"row-{number}" for number in range(start, 90)]
 
     def test_a_chunk_of_wide_rows_has_fewer_of_them(self, stage: Stage) -> None:
@@ -76,16 +89,37 @@ class TestChunks:
         assert max(chunk.rows.nbytes for chunk in chunks) < 20_000_000
         assert [value for chunk in chunks for value in chunk.rows["text"].to_pylist()] == text
 
-    def test_long_values_that_repeat_do_not_fill_the_memory(self, stage: Stage) -> None:
-        # One value of a dictionary stands for all rows, so that the file doesn't show how much they come to.
-        rows = pa.table({"id": [str(number) for number in range(2_000)], "text": ["x" * 60_000] * 2_000})
-        piece = stage.piece_of(rows)
+    @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.json_()])
+    def test_long_values_that_repeat_do_not_fill_the_memory(self, stage: Stage, kind: pa.DataType) -> None:
+        # One value of a dictionary stands for 200 MB of text, so that the file doesn't show how much its rows come to.
+        # The first rows have it, so that the average of a batch doesn't either.
+        texts = [f'"{"x" * 100_000}"'] * 2_000 + ["1"] * 8_000
+        rows = pa.table({"id": [str(number) for number in range(10_000)], "text": pa.array(texts).cast(kind)})
+        opened = reader(stage, stage.piece_of(rows))
+
+        with arrow_memory() as memory:
+            sizes = [(chunk.first_row, len(chunk.rows), chunk.rows.nbytes) for chunk in opened.chunks(0)]
+
+        assert opened.schema.equals(rows.schema)
+        assert [first for first, _, _ in sizes] == [sum(count for _, count, _ in sizes[:n]) for n in range(len(sizes))]
+        assert sum(count for _, count, _ in sizes) == 10_000
+        assert max(size for _, _, size in sizes) < 50_000_000
+        assert memory.max_memory() < 100_000_000
+
+    def test_a_column_that_arrow_wrote_as_a_dictionary_stays_one(self, stage: Stage) -> None:
+        texts = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0], pa.int32()), ["a", "b"])
+        rows = pa.table({"id": ["1", "2", "3", "4"], "text": texts})
+
+        assert read(stage, stage.piece_of(rows)).equals(rows)
+
+    def test_values_that_take_no_room_in_the_file_do_in_memory(self, stage: Stage) -> None:
+        names = [f"column_{number}" for number in range(600)]
+        piece = stage.piece_of(pa.table({name: pa.array([7] * 5_000, pa.int64()) for name in names}))
 
         chunks = list(reader(stage, piece).chunks(0))
 
-        assert max(chunk.rows.nbytes for chunk in chunks) < 50_000_000
-        assert [chunk.first_row for chunk in chunks][:2] == [0, len(chunks[0].rows)]
-        assert sum(len(chunk.rows) for chunk in chunks) == 2_000
+        assert max(chunk.rows.nbytes for chunk in chunks) < 10_000_000
+        assert sum(len(chunk.rows) for chunk in chunks) == 5_000
 
     def test_a_large_row_group_is_fetched_bit_by_bit(self, stage: Stage) -> None:
         noise = np.random.default_rng(0).bytes(70_000_000)
@@ -125,6 +159,18 @@ class TestBadFiles:
 
         with pytest.raises(CorruptParquetFile, match="unload/0000"):
             read(stage, stage.piece({"key": "unload/0000", "row_groups": None, "rows": 10_000}))
+
+    @pytest.mark.parametrize("whole_file", [True, False])
+    def test_a_page_that_is_not_what_its_checksum_says_is_named(self, stage: Stage, *, whole_file: bool) -> None:
+        rows = pa.table({"id": [f"row-{number}" for number in range(1_000)], "text": ["found"] * 1_000})
+        file = io.BytesIO()
+        pq.write_table(rows, file, compression="none", use_dictionary=["text"], write_page_checksum=True)
+        damaged = file.getvalue().replace(b"row-500", b"row-5oo").replace(b"found", b"f0und", 1)
+        stage.aws.s3.put_object(Bucket=stage.bucket, Key="unload/0000", Body=damaged)
+        opened = reader(stage, stage.piece({"key": "unload/0000", "row_groups": None, "rows": 1_000}))
+
+        with pytest.raises(CorruptParquetFile, match=r"unload/0000.*CRC"):
+            list(opened.chunks(0) if whole_file else opened.columns(["id"], 0))
 
     def test_other_rows_than_the_work_list_has_are_refused(self, stage: Stage) -> None:
         file = stage.put_file(numbered(10), "unload/0000")
