@@ -42,12 +42,12 @@ _BATCH_BYTES = 1024 * 1024
 
 _SECONDS_BETWEEN_RECORDS = 2.0
 
-# Kept for the rows that DynamoDB refuses: in nearly all cases such a row is in one of the last few, as requests wait
-# for seconds at most. An older chunk is read again.
-_CHUNKS_KEPT = 4
+# Kept for the rows that DynamoDB refuses: nearly always such a row is in one of the last two. An older chunk is read
+# again.
+_CHUNKS_KEPT = 2
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class PieceBatch(Batch):
     """A batch with the rows of the piece that are settled with it, and which of them its items are."""
 

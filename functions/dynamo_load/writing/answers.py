@@ -35,7 +35,7 @@ _CODES_OF_ITEMS = frozenset(
 _WORDS_OF_REQUESTS = ("key element does not match the schema", "item keys contains duplicates")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stored:
     """All rows are stored."""
 
@@ -43,7 +43,7 @@ class Stored:
     """Consumed capacity, if the answer tells it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unprocessed:
     """Some of the rows, or all, are given back; the others are stored."""
 
@@ -53,26 +53,26 @@ class Unprocessed:
     """The rows given back, as the content of a JSON list."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Throttled:
     """Nothing is stored, as the table takes no more just now."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Failed:
     """Nothing is known to be stored; the same request may succeed later."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Expired:
     """The credentials have expired; the request may succeed with others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refused:
     """The same request will never succeed."""
 

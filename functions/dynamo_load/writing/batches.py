@@ -11,7 +11,7 @@ _PUT = b'{"PutRequest":'
 _NEXT_PUT = b"," + _PUT
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Batch:
     """Up to 25 put requests, ready to be sent.
 

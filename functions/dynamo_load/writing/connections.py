@@ -17,27 +17,22 @@ _NOT_TRUSTED = frozenset({pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """One complete answer; `head` is its header lines as received."""
-
-    status: int
-    head: bytes
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exchange(Generic[T]):
     """A request that has come to its end, `subject` being what it was started for.
 
     `sent_at` is on the monotonic clock, `seconds` the time from then to the end of the answer, without that for
-    connecting. `answer` is a text where none came: libcurl's words for why.
+    connecting, `head` the answer's header lines as received. Where no complete answer came, `failure` is libcurl's
+    words for why.
     """
 
     subject: T
     sent_at: float
     seconds: float
-    answer: HttpAnswer | str
+    status: int
+    head: bytes
+    body: bytes
+    failure: str | None
 
 
 class Connections(Generic[T]):
@@ -144,8 +139,8 @@ class _Connection(Generic[T]):
     def exchange(self, failure: str | None) -> Exchange[T]:
         """What has become of the request, which has failed unless `failure` is None."""
         handle = self.handle
-        answer: HttpAnswer | str = failure or HttpAnswer(
-            handle.getinfo(pycurl.RESPONSE_CODE), b"".join(self._head), b"".join(self._body)
-        )
         seconds = handle.getinfo(pycurl.TOTAL_TIME) - handle.getinfo(pycurl.PRETRANSFER_TIME)
-        return Exchange(self._subject, self._sent_at, seconds, answer)
+        status = handle.getinfo(pycurl.RESPONSE_CODE)
+        return Exchange(
+            self._subject, self._sent_at, seconds, status, b"".join(self._head), b"".join(self._body), failure
+        )

@@ -189,10 +189,9 @@ class BatchTransport(Generic[B]):
                 self._refused(request, refusal)
 
     def _read(self, exchange: Exchange[Request[B]]) -> Answer:
-        answer = exchange.answer
-        return (
-            Failed(answer) if isinstance(answer, str) else self._answers.read(answer.status, answer.head, answer.body)
-        )
+        if exchange.failure is not None:
+            return Failed(exchange.failure)
+        return self._answers.read(exchange.status, exchange.head, exchange.body)
 
     def _refused(self, request: Request[B], refusal: Refused) -> None:
         """Find the rows that a request was refused for, if it can be for some of them alone."""
