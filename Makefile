@@ -14,13 +14,21 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 checksum = $(firstword $(shell cat $(1) | cksum))
 # The local AWS alone, for `make demo` and `make local`; and all that a developer needs, which includes it.
 LOCAL_STAMP := $(VENV)/.local-$(call checksum,constraints.txt local/requirements.txt)
-DEVELOPER_FILES := constraints.txt requirements.txt local/requirements.txt $(wildcard layers/*/requirements.txt)
+NEWEST_BOTOCORE := tests/newest-botocore-requirements.txt
+DEVELOPER_FILES := constraints.txt requirements.txt local/requirements.txt $(NEWEST_BOTOCORE) \
+	$(wildcard layers/*/requirements.txt)
 DEVELOPER_STAMP := $(VENV)/.developer-$(call checksum,$(DEVELOPER_FILES))
 # checkov's own requirements exclude those of the rest. The tests look for it here.
 export CHECKOV_VENV := .venv-checkov
+AUDIT_VENV := .venv-audit
 CHECKOV_STAMP := $(CHECKOV_VENV)/.run-$(call checksum,tests/checkov-requirements.txt)
 
-.PHONY: help demo local test test-fast lint format mutants bench clean
+# One worker more than there are cores: what deploys the stack waits for much of its time. tests/conftest.py says what
+# stays together in one of them; what takes longest comes first.
+PYTEST = "$(VENV)/bin/python" -m pytest -q --numprocesses=$(WORKERS) --no-loadscope-reorder
+WORKERS := 3
+
+.PHONY: help demo local test test-fast pytest lint format mutants audit bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -31,11 +39,14 @@ demo: $(LOCAL_STAMP) ## Deploy to a local AWS, show both pipelines at work, stop
 local: $(LOCAL_STAMP) ## Deploy to a local AWS and leave it running until Ctrl-C
 	@"$(VENV)/bin/python" -m local.serve
 
-test: lint $(CHECKOV_STAMP) ## Run every check and test
-	"$(VENV)/bin/python" -m pytest -q
+test: ## Run every check and test
+	@$(MAKE) --no-print-directory --jobs=2 lint pytest
 
 test-fast: $(DEVELOPER_STAMP) $(CHECKOV_STAMP) ## Run the tests that need no deployed stack
-	"$(VENV)/bin/python" -m pytest -q --ignore=tests/integration --ignore=tests/layers
+	$(PYTEST) --ignore=tests/integration --ignore=tests/layers
+
+pytest: $(DEVELOPER_STAMP) $(CHECKOV_STAMP)
+	$(PYTEST)
 
 lint: $(DEVELOPER_STAMP) ## Check style and types
 	"$(VENV)/bin/ruff" check .
@@ -49,13 +60,19 @@ format: $(DEVELOPER_STAMP) ## Format the Python sources
 mutants: $(DEVELOPER_STAMP) ## Plant faults, see which the tests notice (FAULTS="transport" for some)
 	"$(VENV)/bin/python" -m tests.mutants $(FAULTS)
 
+audit: $(AUDIT_VENV)/bin/pip-audit ## Ask for known vulnerabilities of every pinned version (asks PyPI about each)
+	@failed=0; for file in constraints.txt requirements.txt */requirements.txt layers/*/requirements.txt \
+		tests/*-requirements.txt; do \
+		echo "$$file:"; "$(AUDIT_VENV)/bin/pip-audit" --strict --disable-pip --no-deps -r "$$file" || failed=1; \
+	done; exit $$failed
+
 bench: $(DEVELOPER_STAMP) ## Measure the loader
 	"$(VENV)/bin/python" -m benchmarks
 
 clean: ## Remove the virtual environment, builds and caches
-	rm -rf $(VENV) $(CHECKOV_VENV) .aws-sam .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CHECKOV_VENV) $(AUDIT_VENV) .aws-sam .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
-$(VENV)/bin/python $(CHECKOV_VENV)/bin/python:
+$(VENV)/bin/python $(CHECKOV_VENV)/bin/python $(AUDIT_VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later with its venv module is needed and was not found:" \
 		"install it, or name it with make PYTHON=/path/to/python" >&2; exit 1; }
 	"$(PYTHON)" -m venv $(patsubst %/bin/python,%,$@)
@@ -68,9 +85,15 @@ $(LOCAL_STAMP): | $(VENV)/bin/python
 $(DEVELOPER_STAMP): | $(VENV)/bin/python
 	@echo "Installing what development needs into $(VENV) (1 GB, once; about two minutes) ..."
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target "$(VENV)/newest-botocore" -r $(NEWEST_BOTOCORE)
 	@touch $(LOCAL_STAMP) $@
 
 $(CHECKOV_STAMP): | $(CHECKOV_VENV)/bin/python
 	@echo "Installing checkov into $(CHECKOV_VENV) (300 MB, once; about half a minute) ..."
 	@"$(CHECKOV_VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/checkov-requirements.txt
+	@touch $@
+
+$(AUDIT_VENV)/bin/pip-audit: tests/audit-requirements.txt | $(AUDIT_VENV)/bin/python
+	@"$(AUDIT_VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/audit-requirements.txt
 	@touch $@

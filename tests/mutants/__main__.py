@@ -74,7 +74,10 @@ def plant_each(faults: Sequence[Fault], root: Path, at_once: int = AT_ONCE) -> I
 
 def _pass_without_faults(faults: Iterable[Fault], tree: Path, at_once: int) -> None:
     tests = sorted({test for fault in faults for test in fault.tests if (tree / test.partition("::")[0]).exists()})
-    if tests and (ended := _run(["-n", str(at_once), *tests], tree)).returncode != pytest.ExitCode.OK:
+    if not tests:
+        return
+    ended = _run(["-n", str(at_once), *tests], tree)
+    if ended.returncode != pytest.ExitCode.OK:
         raise TestsFailAlreadyError(f"without any fault, these tests fail or can't run:\n{ended.stdout}{ended.stderr}")
 
 

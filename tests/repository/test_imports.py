@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions"
+# What botocore's documentation describes (its reference, and that of its configuration and errors), and types of it.
+PUBLIC_BOTOCORE = {f"botocore.{name}" for name in ("client", "config", "credentials", "exceptions", "session")}
 
 
 def test_every_import_goes_in_the_direction_that_the_contracts_say() -> None:
@@ -38,11 +40,21 @@ def imported(module: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or "")
-    return {name.partition(".")[0] for name in names}
+    return names
 
 
 @pytest.mark.parametrize("module", sorted(FUNCTIONS.glob("*.py")), ids=lambda module: module.stem)
 def test_a_module_that_all_functions_share_knows_none_of_them(module: Path) -> None:
     # import-linter looks at packages alone.
     packages = {folder.name for folder in FUNCTIONS.iterdir() if any(folder.glob("*.py"))}
-    assert imported(module) & (packages | {"local", "benchmarks", "tests"}) == set()
+    roots = {name.partition(".")[0] for name in imported(module)}
+    assert roots & (packages | {"local", "benchmarks", "tests"}) == set()
+
+
+def test_what_is_not_public_in_botocore_is_used_in_one_place() -> None:
+    users = {
+        str(module.relative_to(FUNCTIONS))
+        for module in FUNCTIONS.rglob("*.py")
+        if {name for name in imported(module) if name.startswith("botocore")} - PUBLIC_BOTOCORE
+    }
+    assert users == {"dynamo_load/writing/botocore_internals.py"}

@@ -35,8 +35,8 @@ def run_demo(temporary: Path, rows: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demo_shows_both_pipelines_and_leaves_nothing(tmp_path: Path) -> None:
-    demo = run_demo(tmp_path, "300")
+def test_the_demo_shows_both_pipelines_and_leaves_nothing(temporary_directory: Path) -> None:
+    demo = run_demo(temporary_directory, "300")
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
     in_order = [
@@ -61,12 +61,12 @@ def test_the_demo_shows_both_pipelines_and_leaves_nothing(tmp_path: Path) -> Non
     missing = [expected for expected in in_order if not any(expected in line for line in shown)]
     assert missing == [], demo.stdout
     assert demo.stderr == ""
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary_directory.iterdir()) == []
 
 
 @pytest.mark.parametrize("rows", ["many", "0", "-5"])
-def test_a_number_of_rows_that_is_none_ends_the_demo_at_once(tmp_path: Path, rows: str) -> None:
-    demo = run_demo(tmp_path, rows)
+def test_a_number_of_rows_that_is_none_ends_the_demo_at_once(temporary_directory: Path, rows: str) -> None:
+    demo = run_demo(temporary_directory, rows)
 
     assert demo.returncode == 1
     assert f"ROWS is '{rows}', not a number of rows" in demo.stdout

@@ -158,23 +158,23 @@ def test_a_profile_of_the_developer_changes_nothing(monkeypatch: pytest.MonkeyPa
         run_a_lambda(aws)
 
 
-def test_a_start_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    broken = tmp_path / "python"
+def test_a_start_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, temporary_directory: Path) -> None:
+    broken = temporary_directory / "python"
     broken.write_text("#!/bin/sh\necho no emulator here\nexit 3\n")
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(temporary_directory))
 
     with pytest.raises(LocalAwsDidNotStartError, match="no emulator here"), LocalAws():
         pass
 
 
-def test_ctrl_c_stops_what_make_local_started(tmp_path: Path) -> None:
+def test_ctrl_c_stops_what_make_local_started(temporary_directory: Path) -> None:
     """The instructions are for another terminal, so they are followed here as printed."""
     serving = subprocess.Popen(
         [sys.executable, "-m", "local.serve"],
         cwd=PROJECT,
-        env=os.environ | {"TMPDIR": str(tmp_path)},
+        env=os.environ | {"TMPDIR": str(temporary_directory)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -203,4 +203,4 @@ def test_ctrl_c_stops_what_make_local_started(tmp_path: Path) -> None:
 
     assert serving.wait(DEADLINE_SECONDS) == 0
     assert not is_open(exported["AWS_ENDPOINT_URL"])
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary_directory.iterdir()) == []

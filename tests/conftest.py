@@ -1,0 +1,32 @@
+"""What stays together when the tests run in several processes (pytest-xdist), and what begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    import pytest
+
+STACK = Path("tests/integration")
+"""The folder whose own files, not those of folders in it, use the deployed stack."""
+
+
+class ByFileOrStack(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps each file in one process, and all files that use the deployed stack in another: it is deployed once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return str(file.parent if file.parent == STACK else file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFileOrStack:
+    """Let pytest-xdist schedule so."""
+    return ByFileOrStack(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, the tests of the deployed stack."""
+    items.sort(key=lambda item: Path(item.nodeid.partition("::")[0]).parent != STACK)
