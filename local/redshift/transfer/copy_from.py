@@ -6,6 +6,7 @@ AWS documentation: "COPY", "COPY from columnar data formats", "Using a manifest 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
@@ -35,6 +36,8 @@ _SUPER_TYPES: Final = frozenset({"super", "jsonb"})
 _TEXT_TYPES: Final = frozenset({"varchar", "bpchar"})
 # The modifier of VARCHAR(n) and CHAR(n) is n + 4.
 _MODIFIER_OFFSET: Final = 4
+# A year before the first one.
+_BEFORE_CHRIST: Final = re.compile("^(?:0000|-[0-9]+)")
 
 
 @dataclass
@@ -187,10 +190,25 @@ def _batches(file: IO[bytes], url: str, copy: Copy, targets: list[_Target]) -> I
         for batch in batches:
             for column, target in zip(batch.columns, targets, strict=True):
                 _check(url, column, target)
-            yield batch
+            yield pa.RecordBatch.from_arrays([_with_eras(column) for column in batch.columns], batch.schema.names)
     except pa.ArrowInvalid:
         # Arrow's own message may quote a value.
         raise SqlFailed(f"{url} is not a valid {copy.file_format} file for this table") from None
+
+
+def _with_eras(column: pa.Array) -> pa.Array:
+    """The column, as text if it holds times before Christ: Arrow counts years from 0 down, PostgreSQL writes BC."""
+    if not (pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)) or not len(column):
+        return column
+    texts = column.cast(pa.string())
+    if not pc.any(pc.match_substring_regex(texts, _BEFORE_CHRIST.pattern)).as_py():
+        return column
+    return pa.array([text if text is None else _with_era(text) for text in texts.to_pylist()])
+
+
+def _with_era(text: str) -> str:
+    year = _BEFORE_CHRIST.match(text)
+    return text if year is None else f"{1 - int(year.group()):04}{text[year.end() :]} BC"
 
 
 def _csv_batches(file: IO[bytes], copy: Copy, targets: list[_Target]) -> Iterator[pa.RecordBatch]:

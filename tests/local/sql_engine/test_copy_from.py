@@ -178,3 +178,16 @@ def test_what_cannot_be_copied_is_refused(sql: Sql, bucket: Bucket, statement: s
     bucket.put_parquet("list", pa.table({"a": [[1]]}))
     with pytest.raises(SqlFailed, match=words):
         sql.run(statement.format(bucket.name))
+
+
+def test_times_of_all_ages_go_out_and_come_back(sql: Sql, bucket: Bucket) -> None:
+    sql.run(
+        "CREATE TABLE ages AS SELECT 1 AS i, DATE '0044-03-15 BC' AS d, TIMESTAMP '0001-12-31 12:00:00.5 BC' AS t, "
+        "TIMESTAMPTZ '10000-01-01 00:00:00+00' AS z "
+        "UNION ALL SELECT 2, DATE '9999-12-31' + 1, TIMESTAMP '12345-01-01', TIMESTAMPTZ '0044-01-01 BC' "
+        "UNION ALL SELECT 3, DATE '2024-02-29', NULL, NULL"
+    )
+    sql.run(f"UNLOAD ('SELECT * FROM ages') TO 's3://{bucket.name}/' IAM_ROLE default PARQUET")
+    sql.run("CREATE TABLE target (i INT, d DATE, t TIMESTAMP, z TIMESTAMPTZ)")
+    assert _copy(sql, bucket, "PARQUET") == 3
+    assert sql.rows("SELECT * FROM target ORDER BY i") == sql.rows("SELECT * FROM ages ORDER BY i")
