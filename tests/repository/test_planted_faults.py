@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -62,12 +63,17 @@ def test_a_list_that_is_not_written_as_it_should_be_is_refused(change: dict[str,
         Fault.of("sums", ENTRY | change)
 
 
-def plant(tree: Path, entries: str, *words: str) -> subprocess.CompletedProcess[str]:
+def command(tree: Path, entries: str, *words: str) -> list[str]:
     lists = tree / "lists"
     lists.mkdir()
     (lists / "sums.yaml").write_text(entries)
-    command = [sys.executable, "-m", "tests.mutants", *words, "--root", str(tree), "--lists", str(lists)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    return [sys.executable, "-m", "tests.mutants", *words, "--root", str(tree), "--lists", str(lists)]
+
+
+def plant(tree: Path, entries: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(tree, entries, *words), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 NOTICED = "- {fault: adds, file: sums.py, find: a - b, replace: a + b, tests: [tests/test_sums.py]}\n"
@@ -102,3 +108,20 @@ def test_tests_that_fail_without_a_fault_prove_nothing(tree: Path) -> None:
     planted = plant(tree, NOTICED)
     assert planted.returncode == 1
     assert "without any fault, these tests fail" in planted.stdout
+
+
+def test_told_to_stop_it_removes_its_copies(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    temporary = tmp_path_factory.mktemp("copies")
+    running = subprocess.Popen(
+        command(tree, NOTICED + UNNOTICED),
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline().startswith("noticed")
+    assert list(temporary.glob("mutants-*"))
+    running.terminate()
+    running.communicate(timeout=120)
+    assert list(temporary.glob("mutants-*")) == []
