@@ -33,3 +33,7 @@ def shortened(text: str, limit: int) -> str:
     if len(encoded) <= limit:
         return encoded.decode()
     return encoded[: limit - len("…".encode())].decode(errors="ignore") + "…"
+
+
+class InvalidInput(PipelineError):
+    """The execution's input has an unknown, missing, wrongly typed or oversized field."""

@@ -81,7 +81,11 @@ class LedgerUnavailable(TransientError):
 
 
 class PieceTakenOver(TransientError):
-    """The piece is another loader's now, or its load has failed; this loader has stopped."""
+    """The piece is another loader's now; this one has stopped. The other may be one that nobody waits for any more."""
+
+
+class LoadHasFailed(PipelineError):
+    """The load of the piece was found to have failed, so this loader has stopped."""
 
 
 class RowsUnaccounted(PipelineError):

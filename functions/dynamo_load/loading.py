@@ -15,7 +15,7 @@ from dynamo_load.accounting.duplicates import superseded
 from dynamo_load.accounting.watermark import Span, Watermark
 from dynamo_load.encoding.items import ItemEncoder
 from dynamo_load.encoding.row_faults import RejectedRow
-from dynamo_load.errors import PieceTakenOver, TooManyRejects
+from dynamo_load.errors import LoadHasFailed, PieceTakenOver, TooManyRejects
 from dynamo_load.reading.piece_reader import PieceReader
 from dynamo_load.reading.read_ahead import read_ahead
 from dynamo_load.writing.batches import Batch
@@ -96,7 +96,7 @@ class PieceLoader:
                 self._transport.send(batches, self._on_done)
                 # Before closing, which waits for the chunk that is being read and encoded.
                 return self._record()
-        except PieceTakenOver:
+        except (PieceTakenOver, LoadHasFailed):
             raise
         except Exception as failure:
             self._ledger.record_failure(failure)

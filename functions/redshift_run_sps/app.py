@@ -8,8 +8,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from environment import required
+from execution_input import parse_input
 from statements.data_api import RedshiftLogin
-from statements.inputs import parse_input
 from statements.names import StatementKind
 from statements.procedure_call import ProcedureRequest, procedure_call
 from statements.settings import StatementSettings

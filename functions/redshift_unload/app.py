@@ -10,8 +10,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from aws_clients import client
 from data_bucket import load_id, unload_prefix
 from environment import required
+from execution_input import parse_input
 from statements.data_api import RedshiftLogin, Statement
-from statements.inputs import parse_input
 from statements.names import StatementKind
 from statements.settings import StatementSettings
 from target.describing import configured_target, described_target

@@ -13,15 +13,15 @@ from data_bucket import load_id, unload_prefix
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits
 from environment import required
-from statements.inputs import parse_input
+from execution_input import parse_input
 from target.describing import configured_target, described_target
 from target.table import TargetTable
 from telemetry import logger, traced
 from unload.estimate import WritePrice, estimate
+from unload.first_rows import check_columns, sample
 from unload.listing import find_unloaded
 from unload.planning import plan_load
 from unload.request import LoadRequest, configured_limits, requested_limits
-from unload.rows import check_columns, sample
 
 
 @dataclass(frozen=True)

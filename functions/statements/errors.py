@@ -3,10 +3,6 @@
 from errors import PipelineError, TransientError
 
 
-class InvalidInput(PipelineError):
-    """The execution's input has an unknown, missing, wrongly typed or oversized field."""
-
-
 class InvalidIdentifier(PipelineError):
     """A text that should name a database object is not an identifier."""
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from execution_input import ExecutionInput
 from statements.argument_types import SUPER, parse_type
 from statements.data_api import Statement
 from statements.errors import ProcedureNotAllowed
 from statements.identifiers import Identifier, parse_identifier, stored_part
-from statements.inputs import ExecutionInput
 
 MAX_TEXT_BYTES = 65_535  # VARCHAR's maximum, in bytes ("Character types" in the Redshift database guide)
 MAX_ARGUMENTS = 32  # "Stored procedure limitations"

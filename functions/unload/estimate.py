@@ -12,8 +12,8 @@ from environment import number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from unload.first_rows import SampledRows
     from unload.manifest import Manifest
-    from unload.rows import SampledRows
 
 # What a new on-demand table takes at once ("On-demand capacity mode", DynamoDB developer guide). Loaders go as fast as
 # the table lets them, so one that is used to more, or has warm throughput, is loaded faster.

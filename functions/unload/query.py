@@ -8,7 +8,7 @@ the query makes sense is for Redshift to say.
 import re
 from typing import NamedTuple
 
-from statements.errors import InvalidInput
+from errors import InvalidInput
 from statements.identifiers import parse_identifier
 from unload.errors import InvalidQuery
 from unload.request import LoadRequest

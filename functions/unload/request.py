@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from dynamo_load.plan import LoadLimits
 from environment import whole_number
-from statements.inputs import ExecutionInput
+from execution_input import ExecutionInput
 
 # A Distributed Map runs at most 10,000 children at once ("Map state in Distributed mode", Step Functions guide).
 _MAX_LOADERS = 10_000

@@ -7,11 +7,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
-from dynamo_load.accounting.verifying import verify_load
+from dynamo_load.accounting.verifying import LoadResult, verify_load
 from dynamo_load.plan import LoadPlan
-from dynamo_load.reporting import record_load
 from environment import required
-from telemetry import logger, metrics, traced
+from telemetry import MetricUnit, logger, metrics, traced
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -21,5 +20,14 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Verify a load by its plan: `{"plan", "execution_arn"}`; returns the load's figures."""
     logger.append_keys(execution_arn=event["execution_arn"])
     result = verify_load(client("dynamodb"), required(os.environ, "LEDGER_TABLE"), LoadPlan.from_json(event["plan"]))
-    record_load(result)
+    _record(result)
     return asdict(result)
+
+
+def _record(figures: LoadResult) -> None:
+    logger.info("load verified", **asdict(figures))
+    metrics.add_metric("RowsWritten", MetricUnit.Count, figures.rows_written)
+    metrics.add_metric("RowsRejected", MetricUnit.Count, figures.rows_rejected)
+    metrics.add_metric("RowsSuperseded", MetricUnit.Count, figures.rows_superseded)
+    metrics.add_metric("WriteUnits", MetricUnit.Count, figures.write_units)
+    metrics.add_metric("LoadSeconds", MetricUnit.Seconds, figures.seconds)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto.events.models import EventPattern
 
-from statements.errors import InvalidInput
-from statements.inputs import parse_input
+from errors import InvalidInput
+from execution_input import parse_input
 from statements.procedure_call import ProcedureRequest, procedure_call
 from tests.template.stack import ROOT, Stack
 from unload.query import requested_query

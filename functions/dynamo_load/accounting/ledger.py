@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_errors import named_failures
-from dynamo_load.errors import LedgerUnavailable, PieceTakenOver
+from dynamo_load.errors import LedgerUnavailable, LoadHasFailed, PieceTakenOver
 from errors import PipelineError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _ENTRY_PREFIX = "piece#"
 # an entry must serve the one and never the other ("Quotas related to state machine executions", Step Functions).
 _KEPT_SECONDS = 30 * 24 * 3600
 _FAILURE_CHARACTERS = 1_000
+_NOBODY: AttributeValueTypeDef = {"S": "nobody: the load has failed"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,10 @@ class PieceEntry:
 
 
 class PieceLedger:
-    """One loader's hold on the entry of its piece. Every call raises LedgerUnavailable if DynamoDB can't be used."""
+    """One loader's hold on the entry of its piece.
+
+    Every call raises LedgerUnavailable if DynamoDB can't be used, and LoadHasFailed once `stop_loaders` took the piece.
+    """
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, load_id: str, piece: str, rows: int) -> None:
         self._dynamodb, self._table, self._rows = dynamodb, table, rows
@@ -76,22 +80,27 @@ class PieceLedger:
         """Make this loader the only one that may record the piece, and return what the ones before it did."""
         now = time.time()
         with named_failures(LedgerUnavailable):
-            entry = self._dynamodb.update_item(
-                TableName=self._table,
-                Key=self._key,
-                UpdateExpression=(
-                    "SET #loader = :loader, #rows = :rows, startedAt = if_not_exists(startedAt, :now),"
-                    " updatedAt = if_not_exists(updatedAt, :now), expiresAt = :expires REMOVE failure"
-                ),
-                ExpressionAttributeNames={"#loader": "loader", "#rows": "rows"},
-                ExpressionAttributeValues={
-                    ":loader": {"S": self._loader},
-                    ":rows": _number(self._rows),
-                    ":now": _number(now),
-                    ":expires": _number(int(now) + _KEPT_SECONDS),
-                },
-                ReturnValues="ALL_NEW",
-            )["Attributes"]
+            try:
+                entry = self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key=self._key,
+                    UpdateExpression=(
+                        "SET #loader = :loader, #rows = :rows, startedAt = if_not_exists(startedAt, :now),"
+                        " updatedAt = if_not_exists(updatedAt, :now), expiresAt = :expires REMOVE failure"
+                    ),
+                    ConditionExpression="attribute_not_exists(#loader) OR #loader <> :nobody",
+                    ExpressionAttributeNames={"#loader": "loader", "#rows": "rows"},
+                    ExpressionAttributeValues={
+                        ":loader": {"S": self._loader},
+                        ":nobody": _NOBODY,
+                        ":rows": _number(self._rows),
+                        ":now": _number(now),
+                        ":expires": _number(int(now) + _KEPT_SECONDS),
+                    },
+                    ReturnValues="ALL_NEW",
+                )["Attributes"]
+            except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+                raise self._load_has_failed() from error
         return _tally(entry)
 
     def record(self, tally: Tally) -> None:
@@ -125,11 +134,17 @@ class PieceLedger:
                     ExpressionAttributeNames={"#loader": "loader"} | {f"#{name}": name for name in values},
                     ExpressionAttributeValues={":loader": {"S": self._loader}}
                     | {f":{name}": value for name, value in values.items()},
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
-                raise PieceTakenOver(
-                    f"{self._piece} is another loader's now, or its load has failed; this one stops."
-                ) from error
+                # botocore's model gives the error the item that it was refused for, its type stubs don't.
+                entry: Mapping[str, Any] = error.response.get("Item", {})  # type: ignore[assignment]
+                if entry.get("loader") == _NOBODY:
+                    raise self._load_has_failed() from error
+                raise PieceTakenOver(f"{self._piece} is another loader's now; this one stops.") from error
+
+    def _load_has_failed(self) -> LoadHasFailed:
+        return LoadHasFailed(f"{self._piece}: the load has failed, so this loader stops.")
 
 
 def pieces(dynamodb: DynamoDBClient, table: str, load_id: str) -> Iterator[PieceEntry]:
@@ -154,9 +169,7 @@ def pieces(dynamodb: DynamoDBClient, table: str, load_id: str) -> Iterator[Piece
 
 
 def stop_loaders(dynamodb: DynamoDBClient, table: str, load_id: str, unfinished: Iterable[PieceEntry]) -> None:
-    """Take pieces from their loaders, which stop at their next record, about two seconds later.
-
-    A loader that is only just starting takes its piece over all the same.
+    """Take pieces from their loaders for good. They stop at their next record, about two seconds later.
 
     Step Functions doesn't end the functions of a Map Run that failed. Left alone they would write for minutes more,
     over whatever is loaded next. Raises LedgerUnavailable and AwsRefused.
@@ -168,7 +181,7 @@ def stop_loaders(dynamodb: DynamoDBClient, table: str, load_id: str, unfinished:
                 Key=_key(load_id, entry.piece),
                 UpdateExpression="SET #loader = :nobody",
                 ExpressionAttributeNames={"#loader": "loader"},
-                ExpressionAttributeValues={":nobody": {"S": "nobody: the load has failed"}},
+                ExpressionAttributeValues={":nobody": _NOBODY},
             )
 
 

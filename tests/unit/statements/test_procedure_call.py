@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errors import PipelineError
-from statements.errors import InvalidInput, ProcedureNotAllowed
-from statements.inputs import parse_input
+from errors import InvalidInput, PipelineError
+from execution_input import parse_input
+from statements.errors import ProcedureNotAllowed
 from statements.procedure_call import ProcedureRequest, procedure_call
 
 LIMIT = 65_535

@@ -21,8 +21,7 @@ from dynamo_load.errors import (
     UnsupportedColumnName,
     UnsupportedColumnType,
 )
-from errors import AwsRefused, AwsUnavailable, MissingConfiguration
-from statements.errors import InvalidInput
+from errors import AwsRefused, AwsUnavailable, InvalidInput, MissingConfiguration
 from target.errors import TargetTableNotFound
 from tests.unit.unload.conftest import (
     BUCKET,

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statements.errors import InvalidIdentifier, InvalidInput
+from errors import InvalidInput
+from statements.errors import InvalidIdentifier
 from unload.errors import InvalidQuery
 from unload.query import requested_query, single_select, table_query
 from unload.request import LoadRequest

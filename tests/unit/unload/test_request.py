@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from dynamo_load.plan import LoadLimits
-from errors import MissingConfiguration
-from statements.errors import InvalidInput
-from statements.inputs import parse_input
+from errors import InvalidInput, MissingConfiguration
+from execution_input import parse_input
 from unload.query import requested_query
 from unload.request import LoadRequest, configured_limits, requested_limits
 

@@ -17,7 +17,7 @@ import pytest
 import aws_clients
 import load_dynamo.app
 import verify_load.app
-from dynamo_load.errors import MissingFile, PieceTakenOver, RowsUnaccounted, TooManyRejects
+from dynamo_load.errors import LoadHasFailed, MissingFile, RowsUnaccounted, TooManyRejects
 from telemetry import metrics
 from tests.unit.dynamo_load.conftest import numbered, with_keys
 
@@ -146,6 +146,30 @@ def test_a_load_ends_with_its_figures(functions: Stage) -> None:
         "bytes_unloaded": 12_345,
         "rejects": f"s3://{functions.bucket}/rejects/{functions.name}/",
     }
+
+
+def test_a_verified_load_is_counted_and_one_that_failed_is_not(
+    functions: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = ["a", "b", None, None, None, "a", "a"]
+    load = Load(functions, [functions.put_file(with_keys(keys), "unload/0")], rejects_allowed=3)
+    with pytest.raises(RowsUnaccounted):
+        load.verify()
+    load.run(0)
+    assert "RowsWritten" not in capsys.readouterr().out
+
+    figures = load.verify()
+
+    (counted,) = [
+        json.loads(line) for line in capsys.readouterr().out.splitlines() if "RowsWritten" in json.loads(line)
+    ]
+    assert {name: counted[name] for name in ("RowsWritten", "RowsRejected", "RowsSuperseded")} == {
+        "RowsWritten": [2.0],
+        "RowsRejected": [3.0],
+        "RowsSuperseded": [2.0],
+    }
+    assert counted["WriteUnits"] == [figures["write_units"]]
+    assert counted["LoadSeconds"] == [figures["seconds"]]
 
 
 def test_a_loader_stops_for_more_rejects_than_its_load_allows(functions: Stage) -> None:
@@ -300,8 +324,11 @@ class TestVerification:
                 load.verify()
             return 60.0
 
-        with pytest.raises(PieceTakenOver, match="its load has failed"):
+        with pytest.raises(LoadHasFailed, match="piece 00000 of load"):
             functions.load(functions.piece(file), deadline=fails_meanwhile)
+        # Nor does one begin that comes late, or is tried again.
+        with pytest.raises(LoadHasFailed, match="piece 00000 of load"):
+            load.run(0)
 
         with pytest.raises(RowsUnaccounted, match="00000 at row 0 of 60"):
             load.verify()

@@ -7,11 +7,13 @@ import math
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
+from dynamo_load import loading
 from dynamo_load.accounting.ledger import pieces
 from dynamo_load.errors import (
     CorruptParquetFile,
@@ -24,7 +26,7 @@ from dynamo_load.reading.piece_reader import CHUNK_ROWS
 from errors import AwsRefused
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
 from target.table import KeyAttribute
-from tests.unit.dynamo_load.conftest import Stage, not_utf8, numbered, passes_after, with_keys
+from tests.unit.dynamo_load.conftest import NO_DEADLINE, Stage, not_utf8, numbered, passes_after, with_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,6 +207,29 @@ class TestDeathAndDoubles:
             assert counts(tally) == (4_000, 3_000, 0, 1_000)
             assert tally.write_units == 3_000
             assert sink.stored().keys() == {f"row-{n}" for n in range(3_000)}
+
+    def test_what_was_done_until_two_seconds_before_a_kill_is_kept(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        piece = stage.piece_of(numbered(4_000), row_group_rows=500)
+        looks = itertools.count()
+        clock = itertools.count(0.0, 0.25)
+        monkeypatch.setattr(loading, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+        def deadline() -> float:
+            if next(looks) == 100:
+                raise KilledError
+            return NO_DEADLINE
+
+        with DynamoDbSink(SinkBehaviour(tls=False, key="id")) as sink:
+            with pytest.raises(KilledError):
+                stage.load(piece, sink=sink, deadline=deadline)
+            kept = recorded(stage)["00000"]
+            assert 0 < kept.next_row < 4_000
+            assert counts(kept) == (kept.next_row, kept.next_row, 0, 0)
+
+            assert counts(stage.load(piece, sink=sink)) == (4_000, 4_000, 0, 0)
+            assert sink.stored().keys() == {f"row-{n}" for n in range(4_000)}
 
     def test_a_loader_that_lives_on_counts_nothing_and_stops(self, stage: Stage) -> None:
         piece = stage.piece_of(numbered(2_000), row_group_rows=500)

@@ -1,12 +1,11 @@
-"""Reading an execution's input into a typed model."""
+"""Reading an execution's input, of either pipeline, into a typed model."""
 
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from errors import shortened
-from statements.errors import InvalidInput
+from errors import InvalidInput, shortened
 
 _MAX_FAULTS = 10
 _MAX_FIELD_BYTES = 100
