@@ -12,12 +12,12 @@ from aws_errors import named_failures
 from data_bucket import load_id, unload_prefix
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits
-from environment import required
+from environment import number, required
 from execution_input import parse_input
 from target.describing import configured_target, described_target
 from target.table import TargetTable
 from telemetry import logger, traced
-from unload.estimate import WritePrice, estimate
+from unload.estimate import estimate
 from unload.first_rows import check_columns, sample
 from unload.listing import find_unloaded
 from unload.planning import plan_load
@@ -31,7 +31,7 @@ class Settings:
     bucket: str
     target: TargetTable
     limits: LoadLimits
-    price: WritePrice
+    dollars_per_million_write_units: float
 
 
 @cache
@@ -40,7 +40,7 @@ def _settings() -> Settings:
         bucket=required(os.environ, "DATA_BUCKET"),
         target=configured_target(os.environ),
         limits=configured_limits(os.environ),
-        price=WritePrice.from_environment(os.environ),
+        dollars_per_million_write_units=number(os.environ, "DOLLARS_PER_MILLION_WRITE_UNITS"),
     )
 
 
@@ -68,7 +68,7 @@ def _listed(request: LoadRequest, load: str, settings: Settings) -> dict[str, An
             manifest,
             sample(s3, bucket, manifest, mapping),
             max_write_units_per_second=limits.max_write_units_per_second,
-            price=settings.price,
+            dollars_per_million=settings.dollars_per_million_write_units,
         )
         return {"dry_run": True, "plan": None, "report": asdict(report)}
     plan = plan_load(s3, bucket, load, manifest, mapping, limits)

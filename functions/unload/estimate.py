@@ -1,15 +1,14 @@
 """What a load would take, from a sample of its rows: the report of a dry run."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from environment import number
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from unload.first_rows import SampledRows
@@ -48,22 +47,17 @@ class DryRunReport:
     warnings: list[str]
 
 
-@dataclass(frozen=True)
-class WritePrice:
-    """Dollars per million write units."""
-
-    dollars_per_million: float
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read DOLLARS_PER_MILLION_WRITE_UNITS; raises MissingConfiguration."""
-        return cls(number(environment, "DOLLARS_PER_MILLION_WRITE_UNITS"))
-
-
 def estimate(
-    manifest: "Manifest", sample: "Iterable[SampledRows]", *, max_write_units_per_second: int, price: WritePrice
+    manifest: "Manifest",
+    sample: "Iterable[SampledRows]",
+    *,
+    max_write_units_per_second: int,
+    dollars_per_million: float,
 ) -> DryRunReport:
-    """Scale the sample's write units to all rows; `max_write_units_per_second` 0 means no budget."""
+    """Scale the sample's write units to all rows.
+
+    `max_write_units_per_second` 0 means no budget; `dollars_per_million` is the price of as many write units.
+    """
     accepted = rejected = sampled_units = 0
     expiries = [np.empty(0)]
     for rows in sample:
@@ -80,7 +74,7 @@ def estimate(
         rows=manifest.rows,
         bytes=manifest.bytes,
         write_units=write_units,
-        dollars=round(write_units * price.dollars_per_million / 1_000_000, 2),
+        dollars=round(write_units * dollars_per_million / 1_000_000, 2),
         minutes=round(write_units / per_second / 60, 1),
         write_units_per_second=per_second,
         sampled_rows=sampled,

@@ -1,10 +1,10 @@
-"""The manifest of an UNLOAD: which files it wrote, and that S3 holds exactly these.
+"""The manifest of an UNLOAD: which files it wrote, with how many rows.
 
-Format: the examples of UNLOAD ... MANIFEST VERBOSE in the Redshift database developer guide. Files and counts are read
-strictly, for every row must be accounted for; the schema leniently, for its details are not documented.
+Format: the examples of UNLOAD ... MANIFEST VERBOSE in the Redshift database developer guide. Files and rows are read
+strictly, for every row must be accounted for; the schema leniently, for its details are not documented, nor is what
+becomes of a manifest without rows.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 
 from unload.errors import InvalidManifest, ManifestMismatch
 
-_SHOWN = 5
 _SUPER_TYPES = frozenset({"super"})
 # `character` in the example of UNLOAD's page; the others are its names in "Character types".
 _CHAR_TYPES = frozenset({"character", "char", "nchar", "bpchar"})
@@ -20,7 +19,10 @@ _CHAR_TYPES = frozenset({"character", "char", "nchar", "bpchar"})
 
 @dataclass(frozen=True)
 class UnloadedFile:
-    """One Parquet file: its object key in the data bucket, its size in bytes, its rows."""
+    """One Parquet file: its object key in the data bucket, its size in bytes, its rows.
+
+    The size is the manifest's `content_length` until it is held against S3's own.
+    """
 
     key: str
     bytes: int
@@ -62,7 +64,7 @@ class _Entry(_Strict):
 
 class _Document(_Strict):
     entries: list[_Entry]
-    meta: _Counts
+    meta: _Counts | None = None
     # By its own name, the field would hide a method of pydantic's.
     columns: Any = Field(default=None, alias="schema")
 
@@ -89,28 +91,13 @@ def read_manifest(text: bytes, location: str) -> Manifest:
         super_columns=_columns(document.columns, _SUPER_TYPES),
         char_columns=_columns(document.columns, _CHAR_TYPES),
     )
-    if (manifest.rows, manifest.bytes) != (document.meta.record_count, document.meta.content_length):
+    if document.meta is None and manifest.rows:
+        raise InvalidManifest(f"{location}manifest: meta: Field required, as its files have rows.")
+    if document.meta and document.meta.record_count != manifest.rows:
         raise ManifestMismatch(
-            f"{location}manifest says {document.meta.record_count:,} rows and {document.meta.content_length:,} bytes "
-            f"in all, but its files have {manifest.rows:,} rows and {manifest.bytes:,} bytes."
+            f"{location}manifest says {document.meta.record_count:,} rows in all, but its files have {manifest.rows:,}."
         )
     return manifest
-
-
-def check_files(manifest: Manifest, found: Mapping[str, int | None]) -> None:
-    """Compare with the objects that S3 holds (size in bytes by key); raises ManifestMismatch."""
-    listed = {file.key: file.bytes for file in manifest.files}
-    faults = {
-        "missing": sorted(listed.keys() - found.keys()),
-        "not in the manifest": sorted(found.keys() - listed.keys()),
-        "of another size": sorted(key for key in listed.keys() & found.keys() if listed[key] != found[key]),
-    }
-    if any(faults.values()):
-        raise ManifestMismatch(
-            "the unloaded files are not those of the manifest: "
-            + "; ".join(f"{what}: {_shown(keys)}" for what, keys in faults.items() if keys)
-            + ". Run the load again: it unloads to a place of its own."
-        )
 
 
 def _key(url: str, location: str) -> str:
@@ -132,8 +119,3 @@ def _columns(schema: Any, types: frozenset[str]) -> tuple[str, ...]:
                 and element["type"]["base"] in types
             )
     return ()
-
-
-def _shown(keys: list[str]) -> str:
-    more = f" and {len(keys) - _SHOWN:,} more" if len(keys) > _SHOWN else ""
-    return ", ".join(keys[:_SHOWN]) + more

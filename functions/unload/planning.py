@@ -9,14 +9,12 @@ from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits, LoadPlan
 from dynamo_load.reading.piece_reader import row_group_rows
 from unload.errors import ManifestMismatch
+from unload.listing import CONNECTIONS
 from unload.manifest import Manifest, UnloadedFile
 from unload.work_list import as_json, cut, rows_per_piece
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-# As many as a client keeps connections for; reading a footer is mostly waiting.
-_FOOTER_THREADS = 10
 
 
 def plan_load(
@@ -46,7 +44,7 @@ def plan_load(
 
 
 def _row_groups_by_key(s3: "S3Client", bucket: str, files: Sequence[UnloadedFile]) -> Mapping[str, list[int]]:
-    with ThreadPoolExecutor(_FOOTER_THREADS) as threads:
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
         found = threads.map(lambda file: _row_groups(s3, bucket, file), files)
         return {file.key: groups for file, groups in zip(files, found, strict=True)}
 

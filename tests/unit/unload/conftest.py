@@ -60,9 +60,7 @@ class Unloaded:
 
     def add(self, name: str, table: pa.Table, row_group_rows: int | None = None) -> None:
         """Write a file of some rows."""
-        buffer = BytesIO()
-        pq.write_table(table, buffer, row_group_size=row_group_rows)
-        self.files[name], self.rows[name] = buffer.getvalue(), table.num_rows
+        self.files[name], self.rows[name] = parquet(table, row_group_rows), table.num_rows
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -91,6 +89,13 @@ class Unloaded:
             s3.put_object(Bucket=BUCKET, Key=PREFIX + name, Body=content)
         text = manifest if isinstance(manifest, str) else json.dumps(manifest or self.manifest)
         s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}manifest", Body=text.encode())
+
+
+def parquet(table: pa.Table, row_group_rows: int | None = None) -> bytes:
+    """A Parquet file."""
+    buffer = BytesIO()
+    pq.write_table(table, buffer, row_group_size=row_group_rows)
+    return buffer.getvalue()
 
 
 def reviews(rows: int, first: int = 0) -> pa.Table:
@@ -191,13 +196,21 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
+def logs(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the functions log."""
+    logs = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", logs)
+    return logs
+
+
+@pytest.fixture
 def target(aws: None) -> None:
     """The target table that the environment names."""
     make_target()
 
 
 @pytest.fixture
-def task(aws: None, monkeypatch: pytest.MonkeyPatch) -> WaitingTask:
+def task(aws: None, logs: io.StringIO) -> WaitingTask:
     """A state machine whose task waits, the token table, and a record of what Redshift is given."""
     waiting_task.make()
     calls: list[dict[str, Any]] = []
@@ -208,6 +221,4 @@ def task(aws: None, monkeypatch: pytest.MonkeyPatch) -> WaitingTask:
     aws_clients.client("stepfunctions").meta.events.register(
         "provide-client-params.stepfunctions.SendTaskFailure", lambda params, **_: failures.append(params)
     )
-    logs = io.StringIO()
-    monkeypatch.setattr(logger.registered_handler, "stream", logs)
     return WaitingTask(calls, failures, logs)

@@ -1,12 +1,15 @@
 """RedshiftUnloadS3ListFunction: a plan and its pieces for what UNLOAD wrote, or a named failure before any row."""
 
+import io
 import json
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import boto3
 import pyarrow as pa
 import pytest
+from moto.s3.models import s3_backends
 
 from dynamo_load.errors import (
     AmbiguousColumns,
@@ -31,9 +34,10 @@ from tests.unit.unload.conftest import (
     answer_calls,
     list_unloaded,
     make_target,
+    parquet,
     reviews,
 )
-from tests.unit.waiting_task import REGION
+from tests.unit.waiting_task import ACCOUNT, REGION
 from unload.errors import InvalidManifest, ManifestMismatch
 
 pytestmark = pytest.mark.usefixtures("target")
@@ -166,29 +170,123 @@ def test_files_without_a_manifest_are_refused() -> None:
         list_unloaded()
 
 
-def _missing(unloaded: Unloaded) -> None:
-    boto3.client("s3", REGION).delete_object(Bucket=BUCKET, Key=f"{PREFIX}0001_part_00.parquet")
-
-
-def _extra(unloaded: Unloaded) -> None:
-    boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key=f"{PREFIX}0002_part_00.parquet", Body=b"PAR1")
-
-
-def _cut_short(unloaded: Unloaded) -> None:
-    content = unloaded.files["0001_part_00.parquet"][:-1]
-    boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key=f"{PREFIX}0001_part_00.parquet", Body=content)
-
-
-@pytest.mark.parametrize("spoil", [_missing, _extra, _cut_short])
-def test_files_that_are_not_those_of_the_manifest_are_refused_before_any_piece_exists(spoil: Any) -> None:
+@pytest.mark.parametrize("entries", [[], ["0000_part_00.parquet"]])
+def test_an_unload_of_no_rows_may_leave_a_manifest_without_totals(entries: list[str]) -> None:
     unloaded = Unloaded()
-    unloaded.add("0000_part_00.parquet", reviews(10))
-    unloaded.add("0001_part_00.parquet", reviews(10, first=10))
-    unloaded.store()
-    spoil(unloaded)
-    with pytest.raises(ManifestMismatch, match=r"000\d_part_00.parquet"):
+    for name in entries:
+        unloaded.add(name, reviews(0))
+    manifest = unloaded.manifest
+    del manifest["meta"], manifest["schema"]
+    unloaded.store(json.dumps(manifest))
+    plan = list_unloaded()["plan"]
+    assert (plan["rows"], plan["files"], plan["pieces"]) == (0, len(entries), 0)
+
+
+class TestChangedFiles:
+    """Files that are not those of the manifest are refused, by name, before any piece exists."""
+
+    SECOND = f"{PREFIX}0001_part_00.parquet"
+
+    @pytest.fixture(params=[1, 2, 12], ids=lambda rows: f"{rows}_rows_there")
+    def unloaded(self, request: pytest.FixtureRequest) -> Unloaded:
+        unloaded = Unloaded()
+        unloaded.add("0000_part_00.parquet", reviews(request.param))
+        unloaded.add("0001_part_00.parquet", reviews(10, first=100))
+        return unloaded
+
+    def refused(self) -> str:
+        with pytest.raises(ManifestMismatch) as refusal:
+            list_unloaded()
+        assert keys("loads/") == []
+        return str(refusal.value)
+
+    def replace(self, content: bytes) -> None:
+        boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key=self.SECOND, Body=content)
+
+    def test_missing(self, unloaded: Unloaded) -> None:
+        unloaded.store()
+        boto3.client("s3", REGION).delete_object(Bucket=BUCKET, Key=self.SECOND)
+        assert f"missing: {self.SECOND}." in self.refused()
+
+    def test_more_than_the_manifest_has(self, unloaded: Unloaded) -> None:
+        unloaded.store()
+        boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key=f"{PREFIX}0002_part_00.parquet", Body=b"PAR1")
+        assert f"not in the manifest: {PREFIX}0002_part_00.parquet." in self.refused()
+
+    def test_cut_short(self, unloaded: Unloaded) -> None:
+        unloaded.store()
+        self.replace(unloaded.files["0001_part_00.parquet"][:-1])
+        assert f"of another size: {self.SECOND}." in self.refused()
+
+    def test_larger(self, unloaded: Unloaded) -> None:
+        unloaded.store()
+        self.replace(b"PAR1" + unloaded.files["0001_part_00.parquet"])
+        assert f"of another size: {self.SECOND}." in self.refused()
+
+    def test_replaced_by_one_of_as_many_rows(self, unloaded: Unloaded) -> None:
+        unloaded.store()
+        self.replace(parquet(reviews(10, first=2_000_000)))
+        assert f"of another size: {self.SECOND}." in self.refused()
+
+    def test_of_very_many_faults_only_some_are_named(self, unloaded: Unloaded) -> None:
+        unloaded.store()
+        for number in range(20):
+            boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key=f"{PREFIX}x{number:02}", Body=b"")
+        assert f"{PREFIX}x04 and 15 more" in self.refused()
+
+
+class TestContentLengthThatIsNoSize:
+    """Where `content_length` is the size of no file, the rows prove the load complete, and a log line says so."""
+
+    @pytest.fixture
+    def manifest(self) -> dict[str, Any]:
+        unloaded = Unloaded()
+        unloaded.add("0000_part_00.parquet", reviews(10))
+        unloaded.add("0001_part_00.parquet", reviews(30_000, first=10), row_group_rows=10_000)
+        unloaded.store()
+        manifest = unloaded.manifest
+        for entry in manifest["entries"]:
+            entry["meta"]["content_length"] -= 12
+        return manifest
+
+    def store(self, manifest: dict[str, Any]) -> None:
+        boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key=f"{PREFIX}manifest", Body=json.dumps(manifest))
+
+    def test_the_rows_are_loaded_and_the_size_is_that_of_the_files(
+        self, manifest: dict[str, Any], logs: io.StringIO
+    ) -> None:
+        self.store(manifest)
+        plan = list_unloaded()["plan"]
+        assert (plan["rows"], plan["bytes"]) == (30_010, manifest["meta"]["content_length"])
+        (warning,) = [line for line in map(json.loads, logs.getvalue().splitlines()) if line["level"] == "WARNING"]
+        assert "content_length" in warning["message"]
+        assert (warning["files"], warning["size"] - warning["content_length"]) == (2, 24)
+
+    def test_no_word_of_it_where_it_is_the_size(self, manifest: dict[str, Any], logs: io.StringIO) -> None:
+        for entry in manifest["entries"]:
+            entry["meta"]["content_length"] += 12
+        self.store(manifest)
         list_unloaded()
-    assert keys("loads/") == []
+        assert "content_length" not in logs.getvalue()
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"PAR1", parquet(reviews(9)), parquet(reviews(10))[:-1]], ids=["empty", "no", "other", "cut"]
+    )
+    def test_a_file_that_is_cut_short_or_replaced_is_refused(self, manifest: dict[str, Any], content: bytes) -> None:
+        key = f"{PREFIX}0000_part_00.parquet"
+        boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key=key, Body=content)
+        self.store(manifest)
+        with pytest.raises(ManifestMismatch, match=f"without the rows of the manifest: {key}"):
+            list_unloaded()
+        assert keys("loads/") == []
+
+    def test_a_file_that_is_newer_than_the_manifest_is_refused(self, manifest: dict[str, Any]) -> None:
+        """Even one of as many rows: the manifest is what an UNLOAD writes last."""
+        self.store(manifest)
+        key = f"{PREFIX}0000_part_00.parquet"
+        s3_backends[ACCOUNT]["aws"].buckets[BUCKET].keys[key].last_modified += timedelta(hours=1)
+        with pytest.raises(ManifestMismatch, match=f"written after the manifest: {key}"):
+            list_unloaded()
 
 
 def test_a_manifest_that_cannot_be_read_is_refused() -> None:
