@@ -319,7 +319,11 @@ def test_a_piece_handed_over_as_often_as_the_stack_allows_stays_within_the_histo
     assert 500 * (per_hand_over + retries * per_retry) < 25_000
 
 
-def test_the_loaders_run_as_many_at_once_as_the_plan_says() -> None:
-    """The interpreter can't show how many run at once, so this one holds the definition itself."""
+def test_the_loaders_run_as_many_at_once_as_the_plan_says_each_with_its_piece_and_for_minutes() -> None:
+    """The interpreter shows neither how many run at once nor with what, so this one holds the definition itself."""
     definition = yaml.safe_load((DEFINITIONS / f"{NAME}.asl.yaml").read_text().replace("${", "").replace("}", ""))
-    assert definition["States"]["Load Pieces"]["MaxConcurrencyPath"] == "$.plan.limits.loader_concurrency"
+    loaders = definition["States"]["Load Pieces"]
+    assert loaders["MaxConcurrencyPath"] == "$.plan.limits.loader_concurrency"
+    assert loaders["ItemSelector"]["piece.$"] == "$$.Map.Item.Value"
+    # EXPRESS executions end after five minutes, a loader may take fifteen.
+    assert loaders["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
