@@ -28,7 +28,7 @@ CHECKOV_STAMP := $(CHECKOV_VENV)/.run-$(call checksum,tests/checkov-requirements
 PYTEST = "$(VENV)/bin/python" -m pytest -q --numprocesses=$(WORKERS) --no-loadscope-reorder
 WORKERS := 3
 
-.PHONY: help demo local test test-fast pytest lint format mutants audit bench clean
+.PHONY: help demo local test test-fast pytest lint format mutants audit bench test-aws clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ test: ## Run every check and test
 
 test-fast: $(DEVELOPER_STAMP) $(CHECKOV_STAMP) ## Run the tests that need no deployed stack
 	$(PYTEST) --ignore=tests/integration --ignore=tests/layers
+
+test-aws: $(DEVELOPER_STAMP) ## Ask AWS what was never tried on it, by a stack of yours (STACK=name ITEMS="some of them")
+	@test -n "$(STACK)" || { echo "Say which: make test-aws STACK=name" >&2; exit 2; }
+	@PYTHONPATH=functions "$(VENV)/bin/python" -m tests.aws --stack "$(STACK)" $(if $(ITEMS),--items $(ITEMS))
 
 pytest: $(DEVELOPER_STAMP) $(CHECKOV_STAMP)
 	$(PYTEST)

@@ -1,0 +1,367 @@
+"""What only AWS can tell, one function for each question. Its first line says what the application relies on.
+
+A function does what can be done, and returns what AWS showed. Whatever cannot be seen with this stack says so.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tests.aws.stack import Stack, pause, unique_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.executions import Execution
+
+SAMPLE = {"spname": "public.sp_etl_log_etl_event", "event_message": "make test-aws"}
+CALL_WITH_RESULT = {"spname": "public.sp_test_aws_out", "arguments": ["said"]}
+TYPED: list[object] = [
+    {"value": 5, "type": "integer"},
+    {"value": True, "type": "boolean"},
+    {"value": "2026-11-25", "type": "date"},
+    "text",
+]
+UNTYPED: list[object] = [5, True, "2026-11-25", "text"]
+# An execution that is resumed by an event takes seconds; one that waits for its timeout takes that long at least.
+_SHORTEST_TIMEOUT = 60
+
+
+class Outcome(StrEnum):
+    """What a look at AWS came to."""
+
+    CONFIRMED = "confirmed"
+    OTHERWISE = "otherwise"
+    NOT_SEEN = "could not be seen"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What AWS showed; of anything but a confirmation also what that means for this application, or what to do."""
+
+    outcome: Outcome
+    seen: str
+    means: str = ""
+
+
+def confirmed(seen: str) -> Verdict:
+    """It is as the application relies on."""
+    return Verdict(Outcome.CONFIRMED, seen)
+
+
+def otherwise(seen: str, means: str) -> Verdict:
+    """It is not."""
+    return Verdict(Outcome.OTHERWISE, seen, means)
+
+
+def not_seen(why: str, to_do: str) -> Verdict:
+    """This stack, or this run, cannot show it."""
+    return Verdict(Outcome.NOT_SEEN, why, to_do)
+
+
+def completion_event(stack: Stack) -> Verdict:
+    """Redshift's event resumes the task, on a cluster as on Serverless."""
+    execution = stack.call(SAMPLE)
+    kind = "Serverless" if stack.login.get("WORKGROUP_NAME") else "a cluster"
+    if execution.status != "SUCCEEDED":
+        return _missing_procedure(execution) or otherwise(
+            f"on {kind} the sample procedure ended with {_told(execution)}",
+            "see README, Permissions; ExecuteStatement refused on a workgroup means that its ARN is another",
+        )
+    seconds, timeout = stack.seconds(execution), stack.state_timeout()
+    if seconds >= timeout:
+        return otherwise(
+            f"on {kind} the task ended after {seconds:.0f} s, {timeout} s being StatementTimeoutSeconds",
+            "the event did not match the rule: each statement waits for its timeout. Compare the rule's pattern",
+        )
+    return confirmed(f"on {kind} the execution took {seconds:.1f} s of the {timeout} s that it would wait")
+
+
+def failed_statement(stack: Stack) -> Verdict:
+    """The event of a statement that failed resumes the task too, with Redshift's own message."""
+    name = unique_name("public.sp_test_aws_missing")
+    execution = stack.call({"spname": name, "arguments": []})
+    if execution.error == "ProcedureNotAllowed":
+        return not_seen("AllowedProcedures lets no such name through", "deploy with AllowedProcedures=*")
+    if execution.error == "StatementFailed" and stack.seconds(execution) < stack.state_timeout():
+        return confirmed(f"{_told(execution)}, after {stack.seconds(execution):.1f} s")
+    return otherwise(
+        f"{_told(execution)}, after {stack.seconds(execution):.1f} s",
+        "a failure is noticed late, or under another name than the README's",
+    )
+
+
+def failure_while_submitting(stack: Stack) -> Verdict:
+    """A task can be failed by its token while the function that holds it still runs."""
+    execution = stack.call({"spname": 5})
+    if execution.error == "InvalidInput":
+        return confirmed(f"InvalidInput after {stack.seconds(execution):.1f} s")
+    return otherwise(_told(execution), "a bad input waits for StatementTimeoutSeconds before it is noticed")
+
+
+def login(stack: Stack) -> Verdict:
+    """Without a secret and a DbUser, Redshift logs the functions in as a user named after their role."""
+    if stack.login.get("DB_SECRET_ARN") or stack.login.get("DB_USER"):
+        return not_seen("the stack logs in with DbSecretArn or DbUser", "deploy a stack without either")
+    execution = stack.call(SAMPLE)
+    role = stack.outputs["StatementRoleName"]
+    if execution.status == "SUCCEEDED":
+        return confirmed(f"the sample procedure ran for the role {role}")
+    return _missing_procedure(execution) or otherwise(_told(execution), f'is the user not "IAMR:{role}"?')
+
+
+def typed_arguments(stack: Stack) -> Verdict:
+    """A CALL finds its procedure by arguments that name their type."""
+    return _called_with(stack, TYPED, "an argument with a type does not help: bind it as text")
+
+
+def untyped_arguments(stack: Stack) -> Verdict:
+    """A CALL finds its procedure by arguments that are JSON's numbers and booleans alone."""
+    advice = 'give such arguments a type, {"value": 5, "type": "integer"}: README, Run a stored procedure'
+    return _called_with(stack, UNTYPED, advice)
+
+
+def out_parameters(stack: Stack) -> Verdict:
+    """OUT parameters are a result of one row."""
+    execution = stack.call(CALL_WITH_RESULT)
+    if execution.status != "SUCCEEDED":
+        return _missing_procedure(execution) or otherwise(_told(execution), "OUT parameters cannot be read")
+    result = execution.output.get("result")
+    if result == {"p_count": 7, "p_said": "said"}:
+        return confirmed(f"result: {result}, rows: {execution.output['rows']}")
+    return otherwise(f"the output is {execution.output}", "compare with README, Run a stored procedure")
+
+
+def content_length(stack: Stack) -> Verdict:
+    """A verbose manifest's content_length is the size of the object, its record_count the rows of the file."""
+    execution, unloaded = stack.unload(f"SELECT {stack.columns(number='1')}")
+    if unloaded.manifest is None:
+        return _no_unload(execution)
+    listed = {entry["url"].split("/", 3)[3]: entry["meta"] for entry in unloaded.manifest["entries"]}
+    rows = {key: (meta["record_count"], unloaded.files[key].num_rows) for key, meta in listed.items()}
+    if any(counted != there for counted, there in rows.values()):
+        return otherwise(f"rows listed and rows there: {rows}", "every load fails with ManifestMismatch")
+    sizes = {key: (meta["content_length"], unloaded.sizes[key]) for key, meta in listed.items()}
+    if any(said != size for said, size in sizes.values()):
+        return otherwise(
+            f"content_length and size: {sizes}", "loads go on by their rows, each with a warning in the log"
+        )
+    return confirmed(f"{len(listed)} files, each of the size and the rows that the manifest says")
+
+
+def manifest_types(stack: Stack) -> Verdict:
+    """The manifest names the types of SUPER and CHAR columns `super` and `character`."""
+    columns = stack.columns(document="JSON_PARSE('[1]')", code="CAST('a' AS CHAR(5))")
+    execution, unloaded = stack.unload(f"SELECT {columns}")
+    if unloaded.manifest is None:
+        return _no_unload(execution)
+    types = {column["name"]: column["type"] for column in unloaded.manifest["schema"]["elements"]}
+    bases = types["document"].get("base"), types["code"].get("base")
+    if bases == ("super", "character"):
+        return confirmed(f"the manifest's types: {types}")
+    return otherwise(
+        f"the manifest's types: {types}",
+        "add the words to _SUPER_TYPES and _CHAR_TYPES of functions/unload/manifest.py; Parquet tells SUPER as well",
+    )
+
+
+def no_rows(stack: Stack) -> Verdict:
+    """An UNLOAD of no rows is a load of no rows, whatever it leaves in the bucket."""
+    execution, unloaded = stack.unload(f"SELECT {stack.columns()} WHERE 1 = 0")
+    left = f"in the bucket: {unloaded.sizes or 'nothing'}, manifest: {unloaded.manifest}"
+    if execution.status == "SUCCEEDED" and execution.output["rows"] == 0:
+        return confirmed(left)
+    return otherwise(f"{_told(execution)}; {left}", "a table without rows cannot be loaded")
+
+
+def null_super(stack: Stack) -> Verdict:
+    """A SUPER that is SQL NULL is left out of the item, JSON null inside a document stays."""
+    execution, unloaded = stack.unload(
+        "SELECT "
+        + stack.columns(
+            sql_null="CAST(NULL AS SUPER)",
+            json_null="JSON_PARSE('null')",
+            document="""JSON_PARSE('{"a": null}')""",
+        )
+    )
+    if execution.status != "SUCCEEDED" or not unloaded.files:
+        return _no_unload(execution)
+    (row,) = next(iter(unloaded.files.values())).to_pylist()
+    seen = (
+        f"in Parquet, SQL NULL is {row['sql_null']!r}, JSON null {row['json_null']!r}, a document {row['document']!r}"
+    )
+    if row["sql_null"] in (None, "null") and json.loads(row["document"]) == {"a": None}:
+        return confirmed(f"{seen}; either way of writing NULL is left out")
+    return otherwise(seen, "compare with README, the table of types")
+
+
+def one_row_loaded(stack: Stack) -> Verdict:
+    """A SUPER column becomes maps and lists, and the target's key of KMS lets the loaders write. (Writes one item.)"""
+    dynamodb, table = stack.client("dynamodb"), stack.outputs["TargetTableName"]
+    document = """JSON_PARSE('{"colours": ["red"], "price": 1.10}')"""
+    execution = stack.load({"query": f"SELECT {stack.columns(test_aws_document=document)}"})
+    if execution.status != "SUCCEEDED":
+        return otherwise(_told(execution), "see README, When something fails")
+    described = dynamodb.describe_table(TableName=table)["Table"]
+    types = {entry["AttributeName"]: entry["AttributeType"] for entry in described["AttributeDefinitions"]}
+    key = {
+        entry["AttributeName"]: {"S": "test-aws"} if types[entry["AttributeName"]] == "S" else {"N": "1"}
+        for entry in described["KeySchema"]
+    }
+    item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
+    dynamodb.delete_item(TableName=table, Key=key)
+    key_of_table = described.get("SSEDescription", {}).get("KMSMasterKeyArn", "AWS's own")
+    loaded = item.get("test_aws_document")
+    if loaded == {"M": {"colours": {"L": [{"S": "red"}]}, "price": {"N": "1.1"}}}:
+        return confirmed(
+            f"the item was a map of a list and a number, and is deleted; the table's key is {key_of_table}"
+        )
+    return otherwise(
+        f"the item's SUPER column is {loaded}", "SUPER is loaded as text: its type is known by neither name"
+    )
+
+
+def spent_client_token(stack: Stack) -> Verdict:
+    """A client token whose ExecuteStatement was refused may be used again."""
+    data_api = stack.client("redshift-data")
+    names = {
+        "Database": "REDSHIFT_DB_NAME",
+        "ClusterIdentifier": "CLUSTER_IDENTIFIER",
+        "WorkgroupName": "WORKGROUP_NAME",
+        "SecretArn": "DB_SECRET_ARN",
+        "DbUser": "DB_USER",
+    }
+    request = {field: stack.login[variable] for field, variable in names.items() if stack.login.get(variable)}
+    request["ClientToken"] = unique_name("test-aws")
+    try:
+        data_api.execute_statement(**request, Sql="SELECT :missing", Parameters=[{"name": "other", "value": "1"}])
+    except data_api.exceptions.ValidationException as refusal:
+        refused = str(refusal)
+    else:
+        return not_seen("a statement with a parameter too many was not refused", "nothing: no call failed")
+    try:
+        statement = data_api.execute_statement(**request, Sql="SELECT 1")["Id"]
+    except data_api.exceptions.ValidationException as refusal:
+        return otherwise(f"after {refused!r}: {refusal}", "a task whose submission was refused once keeps failing")
+    return confirmed(f"after {refused!r} the same token started statement {statement}")
+
+
+def lost_event(stack: Stack) -> Verdict:
+    """A retried task finds its statement again: it runs once. (Disables the stack's rule meanwhile.)"""
+    timeout = stack.state_timeout()
+    if timeout > _SHORTEST_TIMEOUT:
+        return not_seen(
+            f"without its event a task waits for StatementTimeoutSeconds, {timeout} s",
+            f"deploy a stack for trials with StatementTimeoutSeconds={_SHORTEST_TIMEOUT} or less",
+        )
+    events, rule = stack.client("events"), stack.physical_ids["EventBridgeRedshiftEventRule"]
+    events.disable_rule(Name=rule)
+    try:
+        # Rules change within a minute or so, says EventBridge's guide.
+        pause(0 if stack.imitation else 60)
+        execution = stack.call(SAMPLE)
+    finally:
+        events.enable_rule(Name=rule)
+    return _once(stack, execution)
+
+
+def redrive(stack: Stack) -> Verdict:
+    """An execution that is stopped and redriven finds its statement again, or runs it anew if that has ended."""
+    states = stack.client("stepfunctions")
+    arn = stack.start_call(SAMPLE)
+    states.stop_execution(executionArn=arn)
+    if stack.wait(arn).status != "ABORTED":
+        return not_seen("the execution ended before it could be stopped", "run this item again")
+    try:
+        states.redrive_execution(executionArn=arn)
+    except states.exceptions.ClientError as error:
+        return not_seen(f"no redrive: {error}", "try it on AWS")
+    return _once(stack, stack.wait(arn), at_most=2)
+
+
+def inside_a_vpc(stack: Stack) -> Verdict:
+    """Functions inside a VPC need endpoints for redshift-data, states, dynamodb and s3 alone."""
+    function = stack.physical_ids["RedshiftRunSpsFunction"]
+    settings = stack.client("lambda").get_function_configuration(FunctionName=function)
+    if not settings.get("VpcConfig", {}).get("SubnetIds"):
+        return not_seen("the functions are outside of a VPC", "deploy with SubnetIds of a VPC without a NAT gateway")
+    execution = stack.call(SAMPLE)
+    tracing = settings.get("TracingConfig", {}).get("Mode", "PassThrough")
+    if execution.status == "SUCCEEDED":
+        return confirmed(f"the sample procedure ran in {settings['VpcConfig']['SubnetIds']}, tracing: {tracing}")
+    return otherwise(f"{_told(execution)}; tracing: {tracing}", "an endpoint is missing")
+
+
+def throttled_target(_stack: Stack) -> Verdict:
+    """A load goes on, more slowly, while its target throttles."""
+    return not_seen(
+        "this takes a table of your own, a few write units wide, and rows that you can spare",
+        "load 100,000 rows with DynamoDbBillingMode=PROVISIONED and TargetWriteCapacityUnits=50: rows_written must be"
+        " rows_unloaded, and the ledger's writeUnits grow by about 50 per second",
+    )
+
+
+ITEMS: dict[str, Callable[[Stack], Verdict]] = {
+    "completion-event": completion_event,
+    "failed-statement": failed_statement,
+    "failure-while-submitting": failure_while_submitting,
+    "login": login,
+    "typed-arguments": typed_arguments,
+    "untyped-arguments": untyped_arguments,
+    "out-parameters": out_parameters,
+    "content-length": content_length,
+    "manifest-types": manifest_types,
+    "no-rows": no_rows,
+    "null-super": null_super,
+    "one-row-loaded": one_row_loaded,
+    "spent-client-token": spent_client_token,
+    "lost-event": lost_event,
+    "redrive": redrive,
+    "inside-a-vpc": inside_a_vpc,
+    "throttled-target": throttled_target,
+}
+"""In the order to try them in; those that change something are named in README."""
+
+CHANGING = frozenset({"one-row-loaded", "lost-event"})
+"""These run only by name: one writes an item to the target, one disables the stack's rule for a minute or two."""
+
+
+def _called_with(stack: Stack, arguments: list[object], means: str) -> Verdict:
+    execution = stack.call({"spname": "public.sp_test_aws_types", "arguments": arguments})
+    if execution.status == "SUCCEEDED":
+        return confirmed("(INTEGER, BOOLEAN, DATE, VARCHAR) was found and ran")
+    # Redshift says the same of a procedure that isn't there and of one that the arguments don't fit.
+    neighbour = stack.call(CALL_WITH_RESULT)
+    return _missing_procedure(neighbour) or otherwise(_told(execution), means)
+
+
+def _missing_procedure(execution: Execution) -> Verdict | None:
+    """Whether there is no such procedure at all, or none that this user may call."""
+    if execution.error == "ProcedureNotAllowed" or "permission denied" in execution.cause:
+        return not_seen(_told(execution), "allow the procedure, and grant EXECUTE on it")
+    if "sp_" in execution.cause and "does not exist" in execution.cause:
+        return not_seen(
+            _told(execution),
+            "run scripts/sp_etl_log_etl_event.sql and tests/aws/procedures.sql on the database first",
+        )
+    return None
+
+
+def _no_unload(execution: Execution) -> Verdict:
+    return not_seen(f"nothing was unloaded: {_told(execution)}", "see README, Permissions, To unload")
+
+
+def _once(stack: Stack, execution: Execution, at_most: int = 1) -> Verdict:
+    rows = stack.token_rows(execution.arn)
+    statements = {row.get("statementId", "none") for row in rows}
+    seen = f"{_told(execution)} after {stack.seconds(execution):.0f} s, statements: {sorted(statements)}"
+    if execution.status == "SUCCEEDED" and 1 <= len(statements) <= at_most:
+        return confirmed(seen)
+    return otherwise(seen, "a retried task does not find its statement: it may run twice")
+
+
+def _told(execution: Execution) -> str:
+    return execution.status if execution.status == "SUCCEEDED" else f"{execution.error}: {execution.cause[:300]}"
