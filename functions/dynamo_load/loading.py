@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, bisect_right
-from collections import deque
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from dynamo_load.encoding.items import EncodedRows
     from dynamo_load.mapping import ItemMapping
     from dynamo_load.plan import Piece
-    from dynamo_load.reading.piece_reader import Chunk
     from dynamo_load.writing.batches import Delivery
     from dynamo_load.writing.transport import BatchTransport
 
@@ -41,10 +39,6 @@ _BATCH_ROWS = 25
 _BATCH_BYTES = 1024 * 1024
 
 _SECONDS_BETWEEN_RECORDS = 2.0
-
-# Kept for the rows that DynamoDB refuses: nearly always such a row is in one of the last two. An older chunk is read
-# again.
-_CHUNKS_KEPT = 2
 
 
 @dataclass(slots=True)
@@ -88,7 +82,6 @@ class PieceLoader:
         if before.next_row == piece.rows:
             return before
         self._watermark = Watermark(before, lambda: time.monotonic() - started)
-        self._last_chunks: deque[Chunk] = deque(maxlen=_CHUNKS_KEPT)
         try:
             self._reader = PieceReader(self._s3, self._bucket, piece)
             encoder = ItemEncoder(self._reader.schema, self._mapping)
@@ -112,8 +105,7 @@ class PieceLoader:
             for chunk in chunks:
                 if self._seconds_left() <= 0:
                     return
-                self._last_chunks.append(chunk.chunk)
-                yield from self._chunk_batches(chunk, max(next_row - chunk.chunk.first_row, 0))
+                yield from self._chunk_batches(chunk, max(next_row - chunk.first_row, 0))
                 self._record_when_due()
 
     def _encoded_chunks(
@@ -126,11 +118,11 @@ class PieceLoader:
             items = encoder.encode(chunk.rows, replaced_here)
             if items.rejects:
                 self._rejects.keep(chunk, items.rejects)
-            yield _EncodedChunk(chunk, items, replaced_here)
+            yield _EncodedChunk(chunk.first_row, items, replaced_here)
 
     def _chunk_batches(self, chunk: _EncodedChunk, first_row: int) -> Iterator[PieceBatch]:
         """Yield a chunk's rows from `first_row` on."""
-        items, replaced, chunk_row = chunk.items, chunk.replaced, chunk.chunk.first_row
+        items, replaced, chunk_row = chunk.items, chunk.replaced, chunk.first_row
         rows = items.rows.tolist()
         offsets = items.offsets.tolist()
         units_before = _sums(items.write_units)
@@ -174,11 +166,10 @@ class PieceLoader:
         self._record_when_due()
 
     def _keep_refused(self, delivery: Delivery[PieceBatch]) -> None:
+        """Store the rows that were refused, which are read again: hardly any are, and all would have to be kept."""
         batch = delivery.batch
-        chunk = next((chunk for chunk in self._last_chunks if chunk.first_row == batch.chunk_row), None)
-        if chunk is None:
-            with closing(self._reader.chunks(batch.chunk_row)) as chunks:
-                chunk = next(chunks)
+        with closing(self._reader.chunks(batch.chunk_row)) as chunks:
+            chunk = next(chunks)
         rejects = [
             RejectedRow(batch.item_rows[row.row], "refused_by_dynamodb", row.detail)
             for row in sorted(delivery.refused, key=lambda row: row.row)
@@ -204,12 +195,12 @@ class PieceLoader:
 
 @dataclass(frozen=True)
 class _EncodedChunk:
-    """A chunk, and the items of those of its rows that no later row replaces.
+    """The items of those rows of a chunk that no later row replaces; it begins with row `first_row` of the piece.
 
     `replaced` tells for each row whether it is replaced. Row numbers of the items and their rejects are the chunk's.
     """
 
-    chunk: Chunk
+    first_row: int
     items: EncodedRows
     replaced: NDArray[np.bool_]
 

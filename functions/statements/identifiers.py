@@ -1,4 +1,4 @@
-"""Names of database objects: the only user text that reaches SQL outside a bound value."""
+"""Names of database objects, which can't be bound as values: they are read strictly and quoted."""
 
 import re
 from dataclasses import dataclass

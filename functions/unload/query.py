@@ -72,7 +72,7 @@ def single_select(text: str) -> str:
         text = text[: semicolon.start] + text[semicolon.end :]
     _check_one_expression(tokens, "query")
     first = next((token for token in tokens if token.text != "("), tokens[0])
-    if first.text.upper() not in {"SELECT", "WITH"}:
+    if first.text.lower() not in {"select", "with"}:
         raise InvalidQuery(f"query begins with {_described(first)}: UNLOAD takes one SELECT, or WITH and a SELECT.")
     return text
 
@@ -92,7 +92,8 @@ def _condition(text: str) -> str:
 def _tokens(text: str, field: str) -> list[_Token]:
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidQuery(f"{field} holds a character that is not text (U+0000 or half a surrogate pair): remove it.")
-    tokens, position = [], 0
+    tokens: list[_Token] = []
+    position = 0
     while found := _TOKEN.match(text, position):
         kind, position = found.lastgroup or "", found.end()
         if kind == "comment":
@@ -100,8 +101,24 @@ def _tokens(text: str, field: str) -> list[_Token]:
         elif kind == "open":
             raise _left_open(field)
         elif kind != "space":
+            if _is_bit_string(tokens, found):
+                raise InvalidQuery(
+                    f"{field} has a backslash in a bit string ({found[0][:_SHOWN_CHARACTERS]}): remove it."
+                )
             tokens.append(_Token(kind, found[0], found.start(), position))
     return tokens
+
+
+def _is_bit_string(tokens: list[_Token], found: re.Match[str]) -> bool:
+    r"""Whether this is `B'…\…'` or `X'…\…'`: Redshift's documents don't say if a backslash escapes there."""
+    before = tokens[-1] if tokens else None
+    return (
+        "\\" in found[0]
+        and found.lastgroup == "string"
+        and before is not None
+        and before.end == found.start()
+        and before.text.lower() in {"b", "x"}
+    )
 
 
 def _comment_end(text: str, start: int, field: str) -> int:

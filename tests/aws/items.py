@@ -202,15 +202,17 @@ def one_row_loaded(stack: Stack) -> Verdict:
     """A SUPER column becomes maps and lists, and the target's key of KMS lets the loaders write. (Writes one item.)"""
     dynamodb, table = stack.client("dynamodb"), stack.outputs["TargetTableName"]
     document = """JSON_PARSE('{"colours": ["red"], "price": 1.10}')"""
-    execution = stack.load({"query": f"SELECT {stack.columns(test_aws_document=document)}"})
-    if execution.status != "SUCCEEDED":
-        return otherwise(_told(execution), "see README, When something fails")
     described = dynamodb.describe_table(TableName=table)["Table"]
     types = {entry["AttributeName"]: entry["AttributeType"] for entry in described["AttributeDefinitions"]}
     key = {
         entry["AttributeName"]: {"S": "test-aws"} if types[entry["AttributeName"]] == "S" else {"N": "1"}
         for entry in described["KeySchema"]
     }
+    if "Item" in dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True):
+        return not_seen(f"the table holds an item with the key {key}, which must not be lost", "load another table")
+    execution = stack.load({"query": f"SELECT {stack.columns(test_aws_document=document)}"})
+    if execution.status != "SUCCEEDED":
+        return otherwise(_told(execution), "see README, When something fails")
     item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
     dynamodb.delete_item(TableName=table, Key=key)
     key_of_table = described.get("SSEDescription", {}).get("KMSMasterKeyArn", "AWS's own")

@@ -60,8 +60,9 @@ class PieceEntry:
 
     @property
     def finished(self) -> bool:
-        """Whether every row of the piece is settled."""
-        return self.tally.next_row == self.rows
+        """Whether every row of the piece is settled, and in one way only."""
+        tally = self.tally
+        return tally.next_row == self.rows == tally.written + tally.rejected + tally.superseded
 
 
 class PieceLedger:

@@ -8,6 +8,7 @@ checkpoint meets the very chunks of the one before.
 
 from __future__ import annotations
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,7 +127,8 @@ def row_group_rows(s3: S3Client, bucket: str, key: str) -> list[int]:
 def _parquet(file: S3File, row_group_bytes: int = 0, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
     """Open a file to read row groups of about this size from it, some columns as dictionaries."""
     whole = row_group_bytes <= _FETCHED_WHOLE_BYTES
-    source = pa.PythonFile(file, mode="r")
+    # A position of its own: refused rows are read again while a thread reads ahead in the same file.
+    source = pa.PythonFile(copy.copy(file), mode="r")
     try:
         with pq.ParquetFile(
             source,

@@ -17,7 +17,6 @@ from dynamo_load.writing.botocore_internals import ErrorReader
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from botocore.client import BaseClient
 
 _OK = 200
 _SERVER_ERRORS = 500
@@ -32,7 +31,11 @@ _CODES_OF_ITEMS = frozenset(
 )
 # Words of a ValidationException that isn't about one item: all rows of a load have the same key attributes, and which
 # of two rows with one key should stay is not DynamoDB's to say.
-_WORDS_OF_REQUESTS = ("key element does not match the schema", "item keys contains duplicates")
+_WORDS_OF_REQUESTS = (
+    "key element does not match the schema",
+    "item keys contains duplicates",
+    "validation error detected",
+)
 
 
 @dataclass(slots=True)
@@ -89,10 +92,10 @@ Answer = Stored | Unprocessed | Throttled | Failed | Expired | Refused
 
 
 class AnswerReader:
-    """Reads the answers to what a DynamoDB client's endpoint was sent."""
+    """Reads the answers to what DynamoDB was sent."""
 
-    def __init__(self, client: BaseClient) -> None:
-        self._errors = ErrorReader(client, "BatchWriteItem")
+    def __init__(self) -> None:
+        self._errors = ErrorReader()
 
     def read(self, status: int, head: bytes, body: bytes) -> Answer:
         """Class one complete HTTP answer, given its status, its header lines as received, and its body."""

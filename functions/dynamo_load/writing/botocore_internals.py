@@ -14,15 +14,11 @@ from botocore.compat import HTTPHeaders
 from botocore.httpsession import get_cert_path
 from botocore.model import Shape
 from botocore.parsers import JSONParser, ResponseParserError
-from botocore.retries.standard import (
-    ModeledRetryErrorDetector,
-    RetryContext,
-    ThrottledRetryableChecker,
-    TransientRetryableChecker,
-)
+from botocore.retries.standard import RetryContext, ThrottledRetryableChecker, TransientRetryableChecker
+
+from aws_errors import RETRYABLE_CODES
 
 if TYPE_CHECKING:
-    from botocore.client import BaseClient
     from botocore.credentials import Credentials
     from botocore.session import Session
 
@@ -40,36 +36,33 @@ class ServiceError:
 
 
 class ErrorReader:
-    """Reads the error answers of one operation as the retry mode "standard" does.
+    """Reads error answers as the retry mode "standard" does.
 
     By botocore's lists of throttling and passing errors, and by what the service's own model calls retryable.
     """
 
-    def __init__(self, client: BaseClient, operation: str) -> None:
-        self._operation = client.meta.service_model.operation_model(operation)
+    def __init__(self) -> None:
         self._parser = JSONParser()
         self._is_throttled = ThrottledRetryableChecker().is_retryable
         self._is_passing = TransientRetryableChecker().is_retryable
-        self._modeled = ModeledRetryErrorDetector()
 
     def read(self, status: int, body: bytes) -> ServiceError:
         """Class one answer, given its status and body; one that is no service's has its status for its code."""
         try:
             parsed = self._parser.parse({"status_code": status, "headers": {}, "body": body}, _NO_SHAPE)
-        except ResponseParserError:
+        except (ResponseParserError, AttributeError):
             parsed = {"Error": {"Code": str(status), "Message": "an answer that is not DynamoDB's"}}
         context = RetryContext(
             attempt_number=1,
-            operation_model=self._operation,
             parsed_response=parsed,
             http_response=AWSResponse("", status, HTTPHeaders(), None),
         )
-        modeled = self._modeled.detect_error_type(context)
+        code = parsed["Error"]["Code"]
         return ServiceError(
-            code=parsed["Error"]["Code"],
-            message=parsed["Error"]["Message"],
-            throttled=self._is_throttled(context) or modeled == self._modeled.THROTTLING_ERROR,
-            passing=self._is_passing(context) or modeled == self._modeled.TRANSIENT_ERROR,
+            code=code,
+            message=parsed["Error"]["Message"] or "",
+            throttled=self._is_throttled(context),
+            passing=self._is_passing(context) or code in RETRYABLE_CODES,
         )
 
 

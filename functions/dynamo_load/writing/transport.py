@@ -83,7 +83,7 @@ class BatchTransport(Generic[B]):
             most=max_in_flight,
             request_seconds=request_seconds,
         )
-        self._answers = AnswerReader(client)
+        self._answers = AnswerReader()
         self._most_waiting = max_in_flight
         self._concurrency = AdaptiveConcurrency(max_in_flight)
         self._budget = budget
@@ -195,6 +195,8 @@ class BatchTransport(Generic[B]):
 
     def _refused(self, request: Request[B], refusal: Refused) -> None:
         """Find the rows that a request was refused for, if it can be for some of them alone."""
+        if self._budget is not None:
+            self._budget.settle(-request.write_units)
         if refusal.perhaps_for_one_item and not request.of_one_row:
             for half in request.halves():
                 self._waiting.add(half, 0.0)

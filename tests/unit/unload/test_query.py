@@ -77,6 +77,7 @@ def test_semicolons_at_the_end_are_dropped(query: str, without: str) -> None:
         ("SELECT a FROM t WHERE a LIKE ANY$b$ ) x (", "closes a parenthesis"),
         ("SELECT -- \r) x (", "closes a parenthesis"),
         ("SELECT x$$ ) x (", "closes a parenthesis"),
+        (r"SELECT B'\' ) AS a; DROP TABLE t; --'", "bit string"),
         ("SELECT '\0'", "not text"),
         ("SELECT '\ud800'", "not text"),
     ],

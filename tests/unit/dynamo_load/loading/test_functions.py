@@ -266,11 +266,11 @@ def test_the_ttl_attribute_is_written_as_epoch_seconds(functions: Stage) -> None
     assert functions.items()["a"]["expires"] == 1_893_456_000
 
 
-def count_too_much(functions: Stage, rows: int) -> None:
-    """Let the ledger say of the first piece that so many more rows were written."""
+def count_too_much(functions: Stage, rows: int, piece: str = "00000") -> None:
+    """Let the ledger say of a piece that so many more rows were written."""
     functions.aws.dynamodb.update_item(
         TableName=functions.ledger_table,
-        Key={"loadId": {"S": functions.name}, "entry": {"S": "piece#00000"}},
+        Key={"loadId": {"S": functions.name}, "entry": {"S": f"piece#{piece}"}},
         UpdateExpression="ADD written :rows",
         ExpressionAttributeValues={":rows": {"N": str(rows)}},
     )
@@ -347,6 +347,16 @@ class TestVerification:
         count_too_much(functions, 25)
 
         with pytest.raises(RowsUnaccounted, match="1 of 2 pieces"):
+            load.verify()
+
+    def test_a_row_too_many_in_one_piece_does_not_make_up_for_one_that_another_lacks(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(25, first=25 * n), f"unload/{n}") for n in range(2)])
+        load.run(0)
+        load.run(1)
+        count_too_much(functions, 1)
+        count_too_much(functions, -1, piece="00001")
+
+        with pytest.raises(RowsUnaccounted, match="2 of them not finished"):
             load.verify()
 
     def test_more_rejects_than_allowed_fail_the_load(self, functions: Stage) -> None:

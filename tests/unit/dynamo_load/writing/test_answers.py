@@ -6,7 +6,6 @@ import json
 import zlib
 from typing import Any
 
-import botocore.session
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given
@@ -24,11 +23,7 @@ from dynamo_load.writing.answers import (
     without_values,
 )
 
-ANSWERS = AnswerReader(
-    botocore.session.Session().create_client(
-        "dynamodb", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
-    )
-)
+ANSWERS = AnswerReader()
 
 
 def answer_of(status: int, body: object, crc_header: str = "x-amz-crc32") -> Answer:

@@ -254,6 +254,19 @@ def test_rows_that_are_sent_again_are_paid_again(ledger: Ledger, write_to: Calla
     assert ledger.reserved_seconds() * 4_000 >= received
 
 
+def test_what_is_refused_is_not_paid(ledger: Ledger, write_to: Callable[..., Writer]) -> None:
+    """One row of every batch is refused, which takes 11 requests to find; paying for each would be 3 times the rows."""
+    refused = tuple(f"row-{number}" for number in range(7, 1_000, 25))
+    behaviour = SinkBehaviour(key="pk", refusal=("ValidationException", "too large"), refused_keys=refused)
+    with DynamoDbSink(behaviour) as sink:
+        budget = WriteBudget(ledger.session, LEDGER, "load", 4_000, clock=lambda: BEGIN + time.monotonic() - began)
+        began = time.monotonic()
+        writer = write_to(sink, budget=budget)
+        writer.send(1_000)
+    assert len(writer.refused) == len(refused)
+    assert ledger.reserved_seconds() * 4_000 < 2_000
+
+
 def test_the_rate_at_the_table_is_that_of_the_budget(ledger: Ledger, write_to: Callable[..., Writer]) -> None:
     with DynamoDbSink(SinkBehaviour(throttled_share=0.1)) as sink:
         budget = WriteBudget(ledger.session, LEDGER, "load", 2_000)
