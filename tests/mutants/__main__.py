@@ -9,7 +9,6 @@ import argparse
 import os
 import queue
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -135,8 +134,6 @@ def main() -> int:
     arguments.add_argument("--root", type=Path, default=ROOT, help="the tree to plant them in")
     arguments.add_argument("--lists", type=Path, default=LISTS, help="the folder of their lists")
     given = arguments.parse_args()
-    # Told to stop, it ends like after Ctrl-C: what runs is awaited, the copies are removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     words = [word.lower() for word in given.words]
     chosen = [
         fault

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -108,20 +107,3 @@ def test_tests_that_fail_without_a_fault_prove_nothing(tree: Path) -> None:
     planted = plant(tree, NOTICED)
     assert planted.returncode == 1
     assert "without any fault, these tests fail" in planted.stdout
-
-
-def test_told_to_stop_it_removes_its_copies(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    temporary = tmp_path_factory.mktemp("copies")
-    running = subprocess.Popen(
-        command(tree, NOTICED + UNNOTICED),
-        cwd=ROOT,
-        env=os.environ | {"TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert running.stdout is not None
-    assert running.stdout.readline().startswith("noticed")
-    assert list(temporary.glob("mutants-*"))
-    running.terminate()
-    running.communicate(timeout=120)
-    assert list(temporary.glob("mutants-*")) == []
