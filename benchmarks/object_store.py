@@ -1,4 +1,4 @@
-"""A process that is S3 and the ledger table for the loader: GetObject with a range, and UpdateItem.
+"""A process that is S3 and the ledger table for the loader: GetObject with a range, UpdateItem and GetItem.
 
 `python -m benchmarks.object_store <directory>` prints its port and serves the directory's files as objects until its
 standard input ends. A ledger that forgets suffices, as every load that is measured begins at its first row.
@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
                 begin += os.sendfile(self.connection.fileno(), file.fileno(), begin, end - begin)
 
     def do_POST(self) -> None:
-        """Answer UpdateItem."""
+        """Answer UpdateItem, and GetItem of a row that is not there."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Type", "application/x-amz-json-1.0")

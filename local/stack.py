@@ -231,6 +231,7 @@ def local_parameters(aws: LocalAws) -> dict[str, str]:
         "DbSecretArn": aws.secret_arn,
         "SupportNotificationEmail": "support@example.com",
         "LoaderConcurrency": str(os.cpu_count() or 1),
+        "LoadableTables": "local-*",
         # It speaks HTTP.
         "RequireTls": "false",
     }

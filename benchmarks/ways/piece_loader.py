@@ -19,6 +19,7 @@ from dynamo_load.loading import PieceLoader
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import Piece, Slice
 from dynamo_load.writing.transport import BatchTransport
+from locks.table import TableLock
 from target.table import KeyAttribute, TargetTable
 
 if TYPE_CHECKING:
@@ -33,14 +34,13 @@ def prepare(task: Task) -> Callable[[], int]:
     """Make a loader for the task's row groups, which must be as many rows as the task has."""
     s3 = boto3.client("s3")
     piece = Piece(task.piece, task.rows, (Slice(Path(task.file).name, tuple(task.row_groups), task.rows),))
-    ledger = PieceLedger(
-        boto3.client("dynamodb", endpoint_url=task.store_url), "ledger", "benchmark", piece.name, piece.rows
-    )
+    dynamodb = boto3.client("dynamodb", endpoint_url=task.store_url)
     loader = PieceLoader(
         s3=s3,
         bucket=BUCKET,
         mapping=ItemMapping(TargetTable("sink", (KeyAttribute(task.key, "S"),))),
-        ledger=ledger,
+        ledger=PieceLedger(dynamodb, "ledger", "benchmark", piece.name, piece.rows),
+        lock=TableLock(dynamodb, "ledger", "sink", "benchmark"),
         rejects=RejectedRows(s3, BUCKET, "benchmark", piece.name),
         rejects_allowed=0,
         transport=BatchTransport(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dynamo_load.plan import Piece
     from dynamo_load.writing.batches import Delivery
     from dynamo_load.writing.transport import BatchTransport
+    from locks.table import TableLock
 
 # BatchWriteItem takes 25 puts and 16 MB ("Constraints in Amazon DynamoDB"). Far fewer bytes, so that wide rows in
 # flight don't fill the memory; an item that is larger goes alone.
@@ -54,7 +55,8 @@ class PieceBatch(Batch):
 class PieceLoader:
     """Loads one piece; `rejects_allowed` is how many rejects end the load, `seconds_left` tells how long it has.
 
-    Raises what reading, encoding, sending, rejecting and the ledger raise, and TooManyRejects. Whatever happens, the
+    Raises what reading, encoding, sending, rejecting, the ledger and the lock raise, and TooManyRejects. It stops when
+    another execution has the target table's `lock`, which it looks at with each checkpoint. Whatever happens, the
     ledger counts a row only after it was written, stored as rejected or found superseded; what was done beyond the
     checkpoint is simply done again.
     """
@@ -66,13 +68,14 @@ class PieceLoader:
         bucket: str,
         mapping: ItemMapping,
         ledger: PieceLedger,
+        lock: TableLock,
         rejects: RejectedRows,
         rejects_allowed: int,
         transport: BatchTransport[PieceBatch],
         seconds_left: Callable[[], float],
     ) -> None:
         self._s3, self._bucket, self._mapping = s3, bucket, mapping
-        self._ledger, self._rejects, self._rejects_allowed = ledger, rejects, rejects_allowed
+        self._ledger, self._lock, self._rejects, self._rejects_allowed = ledger, lock, rejects, rejects_allowed
         self._transport, self._seconds_left = transport, seconds_left
 
     def load(self, piece: Piece) -> Tally:
@@ -83,6 +86,7 @@ class PieceLoader:
             return before
         self._watermark = Watermark(before, lambda: time.monotonic() - started)
         try:
+            self._lock.begin()
             self._reader = PieceReader(self._s3, self._bucket, piece)
             encoder = ItemEncoder(self._reader.schema, self._mapping)
             with closing(self._batches(self._reader, encoder, before.next_row)) as batches:
@@ -184,6 +188,7 @@ class PieceLoader:
     def _record(self) -> Tally:
         self._recorded = time.monotonic()
         tally = self._watermark.tally
+        self._lock.check()
         self._ledger.record(tally)
         if tally.rejected > self._rejects_allowed:
             raise TooManyRejects(

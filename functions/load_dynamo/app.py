@@ -17,6 +17,7 @@ from dynamo_load.plan import LoadPlan, Piece
 from dynamo_load.writing.budget import WriteBudget
 from dynamo_load.writing.transport import BatchTransport
 from environment import number, required, whole_number
+from locks.table import TableLock
 from telemetry import logger, traced
 
 
@@ -50,12 +51,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Load a piece of a plan: `{"plan", "piece", "execution_arn"}`; `finished` false asks to be called again."""
     logger.append_keys(execution_arn=event["execution_arn"], piece=event["piece"]["name"])
     plan, piece = LoadPlan.from_json(event["plan"]), Piece.from_json(event["piece"])
-    tally = _loader(plan, piece, _settings(), context).load(piece)
+    tally = _loader(plan, piece, event["execution_arn"], _settings(), context).load(piece)
     logger.info("piece loaded", rows=piece.rows, **asdict(tally))
     return {"piece": piece.name, "finished": tally.next_row == piece.rows, "next_row": tally.next_row}
 
 
-def _loader(plan: LoadPlan, piece: Piece, settings: Settings, context: LambdaContext) -> PieceLoader:
+def _loader(
+    plan: LoadPlan, piece: Piece, execution_arn: str, settings: Settings, context: LambdaContext
+) -> PieceLoader:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000 - settings.hand_over_seconds
 
@@ -69,6 +72,7 @@ def _loader(plan: LoadPlan, piece: Piece, settings: Settings, context: LambdaCon
         bucket=plan.bucket,
         mapping=plan.mapping,
         ledger=PieceLedger(dynamodb, settings.ledger_table, plan.load_id, piece.name, piece.rows),
+        lock=TableLock(dynamodb, settings.ledger_table, plan.mapping.target.name, execution_arn),
         rejects=RejectedRows(s3, plan.bucket, plan.load_id, piece.name),
         rejects_allowed=plan.limits.rejects_allowed,
         transport=BatchTransport(

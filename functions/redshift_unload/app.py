@@ -14,8 +14,6 @@ from execution_input import parse_input
 from statements.data_api import RedshiftLogin, Statement
 from statements.names import StatementKind
 from statements.settings import StatementSettings
-from target.describing import configured_target, described_target
-from target.table import TargetTable
 from telemetry import logger, metrics, traced
 from unload.encryption import bucket_uses_kms
 from unload.query import requested_query
@@ -30,7 +28,6 @@ class Settings:
     statements: StatementSettings
     login: RedshiftLogin
     bucket: str
-    target: TargetTable
     options: UnloadOptions
     query: str
 
@@ -41,7 +38,6 @@ def _settings() -> Settings:
         statements=StatementSettings.from_environment(os.environ),
         login=RedshiftLogin.from_environment(os.environ),
         bucket=required(os.environ, "DATA_BUCKET"),
-        target=configured_target(os.environ),
         options=UnloadOptions.from_environment(os.environ),
         query=os.environ.get("UNLOAD_QUERY", ""),
     )
@@ -61,6 +57,5 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
 def _unload(execution: dict[str, Any], name: str, settings: Settings) -> Statement:
     query = requested_query(parse_input(LoadRequest, execution["Input"]), settings.query)
     with_kms = bucket_uses_kms(client("s3"), settings.bucket)
-    described_target(client("dynamodb"), settings.target)
     destination = f"s3://{settings.bucket}/{unload_prefix(load_id(execution['Id'], name))}"
     return unload_statement(query, destination, settings.options, encrypt_with_kms=with_kms)

@@ -14,7 +14,6 @@ from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits
 from environment import number, required
 from execution_input import parse_input
-from target.describing import configured_target, described_target
 from target.table import TargetTable
 from telemetry import logger, traced
 from unload.estimate import estimate
@@ -29,7 +28,6 @@ class Settings:
     """This function's environment."""
 
     bucket: str
-    target: TargetTable
     limits: LoadLimits
     dollars_per_million_write_units: float
 
@@ -38,7 +36,6 @@ class Settings:
 def _settings() -> Settings:
     return Settings(
         bucket=required(os.environ, "DATA_BUCKET"),
-        target=configured_target(os.environ),
         limits=configured_limits(os.environ),
         dollars_per_million_write_units=number(os.environ, "DOLLARS_PER_MILLION_WRITE_UNITS"),
     )
@@ -52,23 +49,26 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(execution_arn=execution_arn)
     request = parse_input(LoadRequest, event["execution"]["Input"])
     with named_failures():
-        return _listed(request, load_id(execution_arn, event["unload"]["statement_name"]), _settings())
+        load = load_id(execution_arn, event["unload"]["statement_name"])
+        return _listed(request, load, TargetTable.from_json(event["target"]), _settings())
 
 
-def _listed(request: LoadRequest, load: str, settings: Settings) -> dict[str, Any]:
+def _listed(request: LoadRequest, load: str, target: TargetTable, settings: Settings) -> dict[str, Any]:
     s3, bucket = client("s3"), settings.bucket
     limits = requested_limits(request, settings.limits)
     manifest = find_unloaded(s3, bucket, unload_prefix(load))
     logger.info("unload listed", files=len(manifest.files), rows=manifest.rows, bytes=manifest.bytes)
-    target = described_target(client("dynamodb"), settings.target)
     mapping = ItemMapping(target, manifest.super_columns, manifest.char_columns, request.attributes)
-    check_columns(s3, bucket, manifest, mapping)
+    warnings = check_columns(s3, bucket, manifest, mapping)
+    for warning in warnings:
+        logger.warning(warning, table=target.name)
     if request.dry_run:
         report = estimate(
             manifest,
             sample(s3, bucket, manifest, mapping),
             max_write_units_per_second=limits.max_write_units_per_second,
             dollars_per_million=settings.dollars_per_million_write_units,
+            warnings=warnings,
         )
         return {"dry_run": True, "plan": None, "report": asdict(report)}
     plan = plan_load(s3, bucket, load, manifest, mapping, limits)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, cast
 
 from aws_errors import named_failures
 from environment import required
 from errors import MissingConfiguration
-from target.errors import TargetKeyMismatch, TargetTableNotFound
+from target.errors import TableNotLoadable, TargetKeyMismatch, TargetTableNotFound, TargetTtlMismatch
 from target.table import (
     MAX_PARTITION_KEY_BYTES,
     MAX_SORT_KEY_BYTES,
@@ -20,7 +21,11 @@ from target.table import (
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import LocalSecondaryIndexDescriptionTypeDef, TableDescriptionTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        LocalSecondaryIndexDescriptionTypeDef,
+        TableDescriptionTypeDef,
+        TimeToLiveDescriptionTypeDef,
+    )
 
 
 def configured_target(environment: Mapping[str, str]) -> TargetTable:
@@ -34,31 +39,68 @@ def configured_target(environment: Mapping[str, str]) -> TargetTable:
     return TargetTable(required(environment, "TARGET_TABLE"), tuple(key), environment.get("TTL_ATTRIBUTE") or None)
 
 
-def described_target(dynamodb: "DynamoDBClient", configured: TargetTable) -> TargetTable:
-    """The configured table with what only DynamoDB knows of it: its secondary indexes.
+def loadable_tables(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The names and patterns (`*` for any characters) of LOADABLE_TABLES, which may be empty."""
+    return tuple(pattern for pattern in environment.get("LOADABLE_TABLES", "").split(",") if pattern)
 
-    DynamoDB refuses a whole request for one item whose value doesn't fit an index. An attribute of several indexes has
-    the narrowest of their limits. Raises TargetTableNotFound, TargetKeyMismatch, AwsUnavailable and AwsRefused.
+
+def requested_target(
+    dynamodb: "DynamoDBClient", name: str | None, configured: TargetTable, loadable: Iterable[str]
+) -> TargetTable:
+    """The table that is to be loaded, as DynamoDB describes it: the input's (None: the configured one).
+
+    The configured table must have the configured key, and time to live by the configured attribute, if there is one.
+    Another must be `loadable`. Raises TableNotLoadable, TargetTableNotFound, TargetKeyMismatch, TargetTtlMismatch,
+    AwsUnavailable and AwsRefused.
     """
-    table = _description(dynamodb, configured.name)
+    if name is None or name == configured.name:
+        return _as_configured(_described(dynamodb, configured.name), configured)
+    if not any(fnmatchcase(name, pattern) for pattern in loadable):
+        raise TableNotLoadable(
+            f"add {name} to the stack's LoadableTables, or correct the input's target_table: this stack loads "
+            f"{', '.join([configured.name, *loadable])}."
+        )
+    return _described(dynamodb, name)
+
+
+def _as_configured(table: TargetTable, configured: TargetTable) -> TargetTable:
+    if table.key != configured.key:
+        raise TargetKeyMismatch(
+            f"table {table.name} has the key {_worded(table.key)}, the stack is configured for "
+            f"{_worded(configured.key)}: correct the stack's key parameters, or name another table."
+        )
+    wanted = configured.ttl_attribute
+    if wanted and table.ttl_attribute != wanted:
+        found = f"items expire by {table.ttl_attribute!r}" if table.ttl_attribute else "items don't expire"
+        raise TargetTtlMismatch(
+            f"switch on time to live by {wanted!r} for table {table.name}, whose {found}, or correct the stack's "
+            "DynamoDbTtl."
+        )
+    return replace(table, ttl_required=bool(wanted))
+
+
+def _described(dynamodb: "DynamoDBClient", name: str) -> TargetTable:
+    """DynamoDB refuses a whole request for one item whose value doesn't fit an index, so the indexes are part of it.
+
+    An attribute of several indexes has the narrowest of their limits.
+    """
+    table, ttl = _descriptions(dynamodb, name)
     types: dict[str, KeyType] = {
         attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]
     }
     schema = sorted(table["KeySchema"], key=lambda part: part["KeyType"])  # HASH, then RANGE
-    key = tuple(KeyAttribute(part["AttributeName"], types[part["AttributeName"]]) for part in schema)
-    if key != configured.key:
-        raise TargetKeyMismatch(
-            f"table {configured.name} has the key {_worded(key)}, the stack is configured for "
-            f"{_worded(configured.key)}: correct the stack's key parameters, or name another table."
-        )
     limits: dict[str, int] = {}
     for index in (*table.get("GlobalSecondaryIndexes", ()), *table.get("LocalSecondaryIndexes", ())):
         for part in index["KeySchema"]:
             limit = MAX_PARTITION_KEY_BYTES if part["KeyType"] == "HASH" else MAX_SORT_KEY_BYTES
             limits[part["AttributeName"]] = min(limit, limits.get(part["AttributeName"], limit))
-    index_keys = tuple(IndexKeyAttribute(name, types[name], limit) for name, limit in limits.items())
-    local_indexes = tuple(_local_index(index) for index in table.get("LocalSecondaryIndexes", ()))
-    return replace(configured, index_keys=index_keys, local_indexes=local_indexes)
+    return TargetTable(
+        name=name,
+        key=tuple(KeyAttribute(part["AttributeName"], types[part["AttributeName"]]) for part in schema),
+        ttl_attribute=ttl["AttributeName"] if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING") else None,
+        index_keys=tuple(IndexKeyAttribute(name, types[name], limit) for name, limit in limits.items()),
+        local_indexes=tuple(_local_index(index) for index in table.get("LocalSecondaryIndexes", ())),
+    )
 
 
 def _key_attribute(environment: Mapping[str, str], name_variable: str, type_variable: str) -> KeyAttribute:
@@ -69,13 +111,17 @@ def _key_attribute(environment: Mapping[str, str], name_variable: str, type_vari
     return KeyAttribute(required(environment, name_variable), cast("KeyType", text))
 
 
-def _description(dynamodb: "DynamoDBClient", name: str) -> "TableDescriptionTypeDef":
+def _descriptions(
+    dynamodb: "DynamoDBClient", name: str
+) -> "tuple[TableDescriptionTypeDef, TimeToLiveDescriptionTypeDef]":
     with named_failures():
         try:
-            return dynamodb.describe_table(TableName=name)["Table"]
+            table = dynamodb.describe_table(TableName=name)["Table"]
+            return table, dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
         except dynamodb.exceptions.ResourceNotFoundException as error:
             raise TargetTableNotFound(
-                f"table {name} does not exist: create it, or correct the stack's DynamodbTargetTable."
+                f"table {name} does not exist: create it, or correct the stack's DynamodbTargetTable or the input's "
+                "target_table."
             ) from error
 
 

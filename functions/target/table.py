@@ -43,12 +43,13 @@ class TargetTable:
 
     `key` is the partition key and, where there is one, the sort key; `index_keys` are the key attributes of the
     secondary indexes, `local_indexes` those indexes whose entries count towards the size of an item; items expire by
-    `ttl_attribute` (None: they don't).
+    `ttl_attribute` (None: they don't), and if `ttl_required`, rows without it are not what is meant.
     """
 
     name: str
     key: tuple[KeyAttribute, ...]
     ttl_attribute: str | None = None
+    ttl_required: bool = False
     index_keys: tuple[IndexKeyAttribute, ...] = ()
     local_indexes: tuple[LocalIndex, ...] = ()
 
@@ -59,6 +60,7 @@ class TargetTable:
             name=document["name"],
             key=tuple(KeyAttribute(**attribute) for attribute in document["key"]),
             ttl_attribute=document["ttl_attribute"],
+            ttl_required=document["ttl_required"],
             index_keys=tuple(IndexKeyAttribute(**attribute) for attribute in document["index_keys"]),
             local_indexes=tuple(
                 LocalIndex(index["sort_key"], None if index["projected"] is None else tuple(index["projected"]))

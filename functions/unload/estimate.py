@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,10 +53,12 @@ def estimate(
     *,
     max_write_units_per_second: int,
     dollars_per_million: float,
+    warnings: "Sequence[str]",
 ) -> DryRunReport:
     """Scale the sample's write units to all rows.
 
-    `max_write_units_per_second` 0 means no budget; `dollars_per_million` is the price of as many write units.
+    `max_write_units_per_second` 0 means no budget; `dollars_per_million` is the price of as many write units;
+    `warnings` is what the columns alone give cause for.
     """
     accepted = rejected = sampled_units = 0
     expiries = [np.empty(0)]
@@ -81,7 +83,7 @@ def estimate(
         sampled_rejects=rejected,
         expires_from=_moment(expires.min()) if expires.size else None,
         expires_to=_moment(expires.max()) if expires.size else None,
-        warnings=_warnings(expires),
+        warnings=[*warnings, *_warnings(expires)],
     )
 
 

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 _SAMPLED_FILES = 8
 
 
-def check_columns(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: ItemMapping) -> None:
-    """Raise what ItemEncoder or PieceReader raises if the first rows' columns don't fit the target; no rows fit any."""
+def check_columns(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: ItemMapping) -> list[str]:
+    """Return sentences about what fits the target and is hardly meant; no rows fit any.
+
+    Raises what ItemEncoder or PieceReader raises if the first rows' columns don't fit the target.
+    """
     first = next((file for file in manifest.files if file.rows), None)
-    if first:
-        ItemEncoder(_reader(s3, bucket, first).schema, mapping)
+    if first is None or ItemEncoder(_reader(s3, bucket, first).schema, mapping).has_expiries:
+        return []
+    target = mapping.target
+    return [f"no column becomes {target.ttl_attribute!r}, so the items will not expire as others of {target.name} do."]
 
 
 @dataclass(frozen=True)

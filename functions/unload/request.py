@@ -14,6 +14,8 @@ from execution_input import ExecutionInput
 _MAX_LOADERS = 10_000
 
 AtLeastZero = Annotated[int, Field(ge=0)]
+# A table's name, and never its ARN: one table has one lock.
+TableName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
 Loaders = Annotated[int, Field(ge=1, le=_MAX_LOADERS)]
 
 
@@ -22,17 +24,20 @@ class LoadRequest(ExecutionInput):
 
     `max_write_units_per_second` is the write budget all loaders share (0: none), `loader_concurrency` how many loaders
     run at once, `rejects_allowed` how many rejected rows a load survives; each None means the stack's parameter.
-    `attributes` gives columns another name in the items. `dry_run` unloads and reports without writing to the target.
+    `target_table` is loaded in the place of the stack's own, `attributes` gives columns another name in the items.
+    `wait` lets a load wait for one into the same table. `dry_run` unloads and reports without writing to the target.
     """
 
     query: str | None = None
     table: str | None = None
     columns: Annotated[list[str], Field(min_length=1)] | None = None
     where: str | None = None
+    target_table: TableName | None = None
     max_write_units_per_second: AtLeastZero | None = None
     loader_concurrency: Loaders | None = None
     rejects_allowed: AtLeastZero | None = None
     attributes: dict[str, str] = Field(default_factory=dict)
+    wait: bool = False
     dry_run: bool = False
 
     @model_validator(mode="after")

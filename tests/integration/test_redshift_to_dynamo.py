@@ -196,19 +196,6 @@ def test_a_dry_run_reports_and_writes_nothing(loads: Loads, name: str) -> None:
     assert loads.items() == before
 
 
-def test_two_loads_at_once_do_not_mix(loads: Loads, name: str) -> None:
-    sizes = (3_000, 2_000)
-    started = [
-        executions.start(loads.states, loads.machine, {"query": some_reviews(rows, f"{name}{rows}-")}) for rows in sizes
-    ]
-
-    ended = [executions.wait(loads.states, arn) for arn in started]
-
-    assert [counts(execution.output) for execution in ended] == [(rows, rows, 0, 0) for rows in sizes]
-    for execution, rows in zip(ended, sizes, strict=True):
-        assert sum(int(piece["nextRow"]) for piece in loads.pieces(execution.output["load_id"])) == rows
-
-
 def test_a_write_budget_holds_across_loaders_and_hand_overs(loads: Loads, name: str) -> None:
     rows, units_per_second = 10_000, 1_500
     payload = {

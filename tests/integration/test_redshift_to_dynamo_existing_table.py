@@ -30,6 +30,9 @@ def state_machine(aws: LocalAws, outputs: dict[str, str]) -> Iterator[str]:
         KeySchema=[{"AttributeName": "shop", "KeyType": "HASH"}, {"AttributeName": "sale", "KeyType": "RANGE"}],
         SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": encryption_key},
     )
+    aws.client("dynamodb").update_time_to_live(
+        TableName=TABLE, TimeToLiveSpecification={"AttributeName": "expires", "Enabled": True}
+    )
     parameters = {
         "StackPrefix": "existing",
         "DynamodbTargetTable": TABLE,

@@ -17,6 +17,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.error_name import
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.retry import jitter_strategy_decl, retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import mock_eval_utils
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from tests.statemachine.interpreter import REGION, Machine, Scripts
@@ -45,6 +46,7 @@ def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mach
     waits: list[float] = []
     # The retrier's own `time`, not the module: other threads of this process sleep for real.
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr(WaitFunction, "_wait_interval", lambda _state, wait_seconds, **_: waits.append(wait_seconds))
     # Of the random waits, the longest: what a state machine waits at most is exact.
     monkeypatch.setattr(jitter_strategy_decl, "random", SimpleNamespace(uniform=lambda _shortest, longest: longest))
     scripts = Scripts({})

@@ -45,11 +45,12 @@ def failing(request: pytest.FixtureRequest, make_machine: Callable[..., Machine]
     if request.param == "redshift_data_api_sp_proces":
         machine = make_machine(request.param, RedshiftRunSpsFunctionArn=FUNCTION_ARN, StatementTimeoutSeconds=60)
         return FailingMachine(machine, "Run Stored Procedure", "Stored Procedure Failed")
-    functions = ("RedshiftUnloadFunction", "RedshiftUnloadS3ListFunction", "LoadDynamoFunction", "VerifyLoadFunction")
-    numbers = ("StatementTimeoutSeconds", "ListTimeoutSeconds", "LoadTimeoutSeconds", "VerifyTimeoutSeconds")
-    given = {f"{name}Arn": FUNCTION_ARN for name in functions} | dict.fromkeys((*numbers, "HandOversAllowed"), 60)
+    functions = ("PrepareLoad", "RedshiftUnload", "RedshiftUnloadS3List", "LoadDynamo", "VerifyLoad")
+    timeouts = [f"{name}TimeoutSeconds" for name in ("Prepare", "Statement", "List", "Load", "Verify")]
+    given: dict[str, str | int] = {f"{name}FunctionArn": FUNCTION_ARN for name in functions}
+    given |= dict.fromkeys((*timeouts, "WaitSeconds", "HandOversAllowed"), 60)
     machine = make_machine(request.param, **given, DataBucketName="data")
-    return FailingMachine(machine, "Unload Redshift Table", "Load Failed")
+    return FailingMachine(machine, "Prepare Load", "Load Failed")
 
 
 def test_a_failure_is_mailed_with_payload_error_and_where_to_look(failing: FailingMachine) -> None:

@@ -21,6 +21,7 @@ from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
 import dynamo_load.errors
 from errors import TransientError
+from locks.table import LONGEST_WAIT_SECONDS
 from tests.statemachine.conftest import DEFINITIONS
 from tests.statemachine.interpreter import (
     FAILED_WAITS,
@@ -37,9 +38,11 @@ from tests.statemachine.interpreter import (
 
 NAME = "redshift_to_dynamo_proces"
 BUCKET = "data"
+PREPARE, FREE, WAIT = "Prepare Load", "Is The Table Free?", "Wait For The Table"
 UNLOAD, LIST, LOAD, VERIFY = "Unload Redshift Table", "List Unloaded Files", "Load Piece", "Verify Load"
-STATES = {"unload": UNLOAD, "list": LIST, "verify": VERIFY}
+STATES = {"prepare": PREPARE, "unload": UNLOAD, "list": LIST, "verify": VERIFY}
 FUNCTIONS = {
+    "PrepareLoadFunctionArn": "prepare",
     "RedshiftUnloadFunctionArn": "unload",
     "RedshiftUnloadS3ListFunctionArn": "list",
     "LoadDynamoFunctionArn": "load",
@@ -47,6 +50,8 @@ FUNCTIONS = {
 }
 SUBSTITUTIONS: dict[str, str | int] = {
     **{key: f"arn:aws:lambda:us-east-1:123456789012:function:{name}" for key, name in FUNCTIONS.items()},
+    "PrepareTimeoutSeconds": 60,
+    "WaitSeconds": 60,
     "StatementTimeoutSeconds": 60,
     "ListTimeoutSeconds": 60,
     "LoadTimeoutSeconds": 60,
@@ -55,9 +60,11 @@ SUBSTITUTIONS: dict[str, str | int] = {
     "DataBucketName": BUCKET,
 }
 UNLOADED = {"statement_id": "1", "statement_name": "redshift-unload-event-|1|a", "rows": 3, "duration_seconds": 0.1}
+TARGET = {"name": "reviews", "key": [{"name": "id", "type": "S"}]}
 VERIFIED = {"rows_unloaded": 3, "rows_written": 3}
 # The transient errors of each state that tries again, by what its function raises.
 NAMED = {
+    "prepare": ["AwsUnavailable"],
     "unload": ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable"],
     "list": ["AwsUnavailable", "FileReadInterrupted"],
     "verify": ["AwsUnavailable", "LedgerUnavailable"],
@@ -93,6 +100,10 @@ def plan(rows: int = 3) -> dict[str, Any]:
     }
 
 
+def prepared(held_by: str | None = None) -> Result:
+    return payload({"target": TARGET, "held_by": held_by})
+
+
 def listed(rows: int = 3) -> Result:
     return payload({"dry_run": False, "report": None, "plan": plan(rows)})
 
@@ -103,6 +114,7 @@ def loaded(*, finished: bool = True) -> Result:
 
 def all_well(**others: Sequence[Result]) -> Mapping[str, Sequence[Result]]:
     return {
+        PREPARE: others.get("prepare", [prepared()]),
         UNLOAD: others.get("unload", [returns(UNLOADED)]),
         LIST: others.get("list", [listed()]),
         LOAD: others.get("load", [loaded()]),
@@ -157,7 +169,7 @@ def run_child(child: Machine, *results: Result) -> Run:
 def test_a_load_runs_through_all_states_and_ends_with_its_figures(machine: Machine) -> None:
     run = machine.run({}, all_well())
     assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-    assert run.states == [UNLOAD, LIST, "Anything To Load?", "Load Pieces", VERIFY, "Loaded"]
+    assert run.states == [PREPARE, FREE, UNLOAD, LIST, "Anything To Load?", "Load Pieces", VERIFY, "Loaded"]
     assert machine.mails() == []
 
 
@@ -165,11 +177,13 @@ def test_each_function_gets_what_it_works_with_and_nothing_that_grows_with_the_t
     request = {"table": "public.reviews"}
     run = machine.run(request, all_well())
     execution_arn = run.execution["executionArn"]
-    unload, listing, verify = (parameters["Payload"] for parameters in run.parameters("lambda"))
+    prepare, unload, listing, verify = (parameters["Payload"] for parameters in run.parameters("lambda"))
+    assert (prepare["execution"]["Id"], prepare["execution"]["Input"]) == (execution_arn, request)
+    assert "StartTime" in prepare["execution"]
     assert (unload["execution"]["Id"], unload["execution"]["Input"]) == (execution_arn, request)
     assert (unload["state"], unload["task_token"] != UNLOAD) == (UNLOAD, True)
     assert (listing["execution"]["Id"], listing["execution"]["Input"]) == (execution_arn, request)
-    assert listing["unload"] == UNLOADED
+    assert (listing["unload"], listing["target"]) == (UNLOADED, TARGET)
     assert (verify["plan"], verify["execution_arn"]) == (plan(), execution_arn)
 
 
@@ -190,14 +204,38 @@ def test_the_children_leave_their_results_in_the_bucket(machine: Machine) -> Non
 def test_a_load_of_no_rows_starts_no_loader_and_is_verified(machine: Machine) -> None:
     run = machine.run({}, all_well(list=[listed(rows=0)], load=[throws("Started")]))
     assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-    assert run.states == [UNLOAD, LIST, "Anything To Load?", VERIFY, "Loaded"]
+    assert run.states == [PREPARE, FREE, UNLOAD, LIST, "Anything To Load?", VERIFY, "Loaded"]
 
 
 def test_a_dry_run_ends_with_its_report(machine: Machine) -> None:
     report = {"rows": 3, "write_units": 3}
     run = machine.run({"dry_run": True}, all_well(list=[payload({"dry_run": True, "report": report, "plan": None})]))
     assert (run.status, run.output) == ("SUCCEEDED", report)
-    assert run.states == [UNLOAD, LIST, "Anything To Load?", "Dry Run Reported"]
+    assert run.states == [PREPARE, FREE, UNLOAD, LIST, "Anything To Load?", "Dry Run Reported"]
+
+
+def test_a_table_that_another_load_holds_is_waited_for(machine: Machine) -> None:
+    run = machine.run({"wait": True}, all_well(prepare=[prepared("arn:first"), prepared("arn:second"), prepared()]))
+    assert (run.status, run.output, run.waits) == ("SUCCEEDED", VERIFIED, [60, 60])
+    assert run.states[:8] == [PREPARE, FREE, WAIT, PREPARE, FREE, WAIT, PREPARE, FREE]
+    first, *others = (parameters["Payload"] for parameters in run.parameters("lambda")[:3])
+    assert others == [first, first]
+
+
+def test_a_table_that_is_not_to_be_waited_for_fails_the_load_before_anything_is_unloaded(machine: Machine) -> None:
+    held = throws("TableIsBeingLoaded", "start again when execution arn:first has ended")
+    run = machine.run({}, all_well(prepare=[held], unload=[throws("Unloaded")]))
+    assert (run.status, run.error) == ("FAILED", "TableIsBeingLoaded")
+    assert (run.waits, UNLOAD in run.states) == ([], False)
+
+
+def test_waiting_as_long_as_the_function_lets_it_stays_within_the_history(machine: Machine) -> None:
+    """10 hours, each minute with every attempt that a Retry grants, within Step Functions' 25,000 events."""
+    plain = len(machine.run({}, all_well()).history)
+    per_wait = len(machine.run({}, all_well(prepare=[prepared("arn:first"), prepared()])).history) - plain
+    per_retry = len(machine.run({}, all_well(prepare=[throws("AwsUnavailable"), prepared()])).history) - plain
+    waits = LONGEST_WAIT_SECONDS / 60
+    assert waits * (per_wait + len(FAILED_WAITS) * per_retry) + plain < 25_000
 
 
 @pytest.mark.parametrize("state", STATES)

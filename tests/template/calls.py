@@ -15,13 +15,14 @@ ANY = "*"
 
 BUCKET = "arn:aws:s3:::existing"
 BUCKET_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/bucket"
-TABLE_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/table"
+TABLE_KEYS = [f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("table", "sales")]
 TOPIC_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/topic"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:redshift-AbCdEf"
 WORKGROUP_ID = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"
 ELSEWHERE = "eu-west-1"
 
 STATEMENTS = "RedshiftStatementRole"
+PREPARE = "PrepareLoadFunctionRole"
 LIST = "RedshiftUnloadS3ListFunctionRole"
 LOAD = "LoadDynamoFunctionRole"
 VERIFY = "VerifyLoadFunctionRole"
@@ -88,10 +89,13 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
             # Lambda sends what the callback could not handle to the queue in the name of the function's role.
             *_calls("sqs", "SendMessage", stack.arn("UnhandledEventsQueue")),
             *_calls("s3", "GetEncryptionConfiguration", BUCKET),
-            *_calls("dynamodb", "DescribeTable", target),
+        ],
+        PREPARE: [
+            *_calls("dynamodb", "DescribeTable DescribeTimeToLive", target),
+            *_calls("dynamodb", "UpdateItem", ledger),
+            *_calls("states", "DescribeExecution", f"{child}:x"),
         ],
         LIST: [
-            *_calls("dynamodb", "DescribeTable", target),
             *_calls("s3", "ListBucket", BUCKET),
             *_calls("s3", "GetObject", f"{BUCKET}/unload/x/0000.parquet"),
             *_calls("s3", "PutObject", f"{BUCKET}/loads/x/pieces.json"),
@@ -101,7 +105,7 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
             *_calls("s3", "GetObject", f"{BUCKET}/unload/x/0000.parquet"),
             *_calls("s3", "PutObject", f"{BUCKET}/rejects/x/00000.jsonl"),
             *_calls("dynamodb", "BatchWriteItem", target),
-            *_calls("dynamodb", "UpdateItem", ledger),
+            *_calls("dynamodb", "GetItem UpdateItem", ledger),
         ],
         VERIFY: _calls("dynamodb", "Query UpdateItem", ledger),
         PROCEDURES_MACHINE: [
@@ -113,7 +117,7 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
         LOADS_MACHINE: [
             *(
                 call
-                for name in ("RedshiftUnload", "RedshiftUnloadS3List", "LoadDynamo", "VerifyLoad")
+                for name in ("PrepareLoad", "RedshiftUnload", "RedshiftUnloadS3List", "LoadDynamo", "VerifyLoad")
                 for call in _calls("lambda", "InvokeFunction", stack.arn(f"{name}Function"))
             ),
             *_calls("states", "StartExecution", machine),
@@ -185,7 +189,8 @@ def _full() -> Case:
         DataS3Bucket="existing",
         DataS3BucketKmsKeyArn=BUCKET_KEY,
         CreateTargetTable="false",
-        TargetTableKmsKeyArn=TABLE_KEY,
+        LoadableTables="audits,eu-*-sales",
+        TargetTableKmsKeyArn=",".join(TABLE_KEYS),
         NotificationKmsKeyArn=TOPIC_KEY,
         ShouldEnableTracing="true",
         StoredProcedureSchedule="rate(1 hour)",
@@ -202,7 +207,13 @@ def _full() -> Case:
     calls[LIST] += _calls("kms", "Decrypt GenerateDataKey", BUCKET_KEY)
     calls[LOAD] += _calls("kms", "Decrypt GenerateDataKey", BUCKET_KEY)
     calls[LOADS_MACHINE] += _calls("kms", "Decrypt Encrypt GenerateDataKey", BUCKET_KEY)
-    calls[LOAD] += _calls("kms", "Decrypt", TABLE_KEY, **_through("dynamodb"))
+    for key in TABLE_KEYS:
+        calls[LOAD] += _calls("kms", "Decrypt", key, **_through("dynamodb"))
+    here = {"aws_RequestedRegion": REGION, "aws_ResourceAccount": ACCOUNT}
+    for name in ("audits", "eu-1-sales"):
+        table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+        calls[PREPARE] += _calls("dynamodb", "DescribeTable DescribeTimeToLive", table, **here)
+        calls[LOAD] += _calls("dynamodb", "BatchWriteItem", table, **here)
     for machine in (PROCEDURES_MACHINE, LOADS_MACHINE):
         calls[machine] += _calls("kms", "Decrypt GenerateDataKey", TOPIC_KEY) + _calls("xray", _TRACES, ANY)
     calls[SCHEDULE] = [

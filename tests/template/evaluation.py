@@ -124,8 +124,10 @@ class Evaluation:
                 result = self._filled(text, values)
             case "Fn::Sub", text:
                 result = self._filled(text, {})
-            case "Fn::Join", [separator, parts]:
+            case "Fn::Join", [str(separator), parts]:
                 result = separator.join(self.value(parts))
+            case "Fn::Split", [str(separator), text]:
+                result = self.value(text).split(separator)
             case _:
                 result = _FUNCTIONS[function](self.value(operands))
         return result

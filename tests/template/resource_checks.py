@@ -19,8 +19,8 @@ RULE = "AWS::Events::Rule"
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
-# Lambda and the libraries in the layers read these themselves.
-_FOREIGN_VARIABLES = re.compile(r"(AWS|POWERTOOLS)_\w+")
+# Lambda and the libraries in the layers read these themselves; and what only looks like one, a status of executions.
+_FOREIGN_VARIABLES = re.compile(r"(AWS|POWERTOOLS)_\w+|TIMED_OUT")
 
 
 def logs_without_retention(stack: Stack) -> Iterator[str]:

@@ -25,6 +25,7 @@ ACCEPTED = [
     CLUSTER | {"DataS3Bucket": "existing"},
     CLUSTER | {"DataS3Bucket": "existing"} | KEY,
     CLUSTER | {"CreateTargetTable": "false"} | TABLE_KEY,
+    CLUSTER | {"LoadableTables": "audits"} | TABLE_KEY,
     CLUSTER | {"TargetPartitionKey": "customer_id", "TargetSortKey": "review_id"},
 ]
 REFUSED = [

@@ -13,7 +13,7 @@ import pytest
 from botocore import xform_name
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 
-from tests.template.calls import ANY, STATEMENTS, TABLE_KEY, Call, Case, cases
+from tests.template.calls import ANY, LOAD, PREPARE, STATEMENTS, TABLE_KEYS, Call, Case, cases
 from tests.template.evaluation import ACCOUNT, REGION, Evaluation, deployed
 from tests.template.stack import ROOT, as_list, leaves
 
@@ -103,8 +103,20 @@ def test_a_key_may_be_used_through_its_service_alone(key: str) -> None:
 
 
 def test_the_key_of_a_target_table_is_a_parameter_that_only_the_loaders_use() -> None:
-    users = {name for name, role in roles(CASES[-1].stack).items() if TABLE_KEY in leaves(role)}
-    assert users == {"LoadDynamoFunctionRole"}
+    for key in TABLE_KEYS:
+        assert {name for name, role in roles(CASES[-1].stack).items() if key in leaves(role)} == {LOAD}
+
+
+@pytest.mark.parametrize(("role", "action"), [(PREPARE, "dynamodb:DescribeTable"), (LOAD, "dynamodb:BatchWriteItem")])
+def test_further_tables_are_those_named_in_this_account_and_region(role: str, action: str) -> None:
+    table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/audits"
+    further = statements(roles(deployed(LoadableTables="audits"))[role])
+    assert allows(further, Call(action, table))
+    assert not allows(further, Call(action, table.replace(ACCOUNT, "210987654321")))
+    for named in ("", "audit", "audits-*", "*-audits"):
+        assert not allows(statements(roles(deployed(LoadableTables=named))[role]), Call(action, table))
+    (statement,) = (s for s in further if "Condition" in s)
+    assert statement["Condition"] == {"StringEquals": {"aws:ResourceAccount": ACCOUNT, "aws:RequestedRegion": REGION}}
 
 
 def test_any_workgroup_may_be_used_unless_one_is_named() -> None:

@@ -32,6 +32,7 @@ OPTIONAL: dict[str, dict[str, str]] = {
         "DataS3BucketKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
     },
     "LoadSchedule": {"LoadSchedule": "rate(1 day)"},
+    "LoadableTables": {"LoadableTables": "sales-*,audits"},
     "TargetTableKmsKeyArn": {
         "CreateTargetTable": "false",
         "TargetTableKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
@@ -70,6 +71,7 @@ LONGEST = {
     "TargetPartitionKey": "k" * 255,
     "TargetSortKey": "s" * 255,
     "DynamoDbTtl": "x" * 255,
+    "LoadableTables": "t" * 255,
 }
 # For all environment variables of a function in aggregate ("Lambda quotas").
 MOST_VARIABLE_BYTES = 4096
@@ -119,7 +121,7 @@ def test_each_variable_tells_a_function_the_parameter_of_its_name() -> None:
         if "MinValue" in parameter
     }
     given = marks | numbers | {"TargetSortKeyType": "N", "ClusterIdentifier": "<ClusterIdentifier>"}
-    for optional in ("DbSecretArn", "REGION", "DataS3Bucket", "TargetSortKey", "DynamoDbTtl"):
+    for optional in ("DbSecretArn", "REGION", "DataS3Bucket", "TargetSortKey", "DynamoDbTtl", "LoadableTables"):
         given[optional] = f"<{optional}>"
     parameters = {_capitals(name): value for name, value in given.items()}
     parameters |= {variable: given[name] for variable, name in VARIABLES.items()}
@@ -164,7 +166,7 @@ def test_functions_and_machines_are_traced_if_asked(traced: str) -> None:
 
 def test_all_functions_join_the_vpc_or_none() -> None:
     network = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
-    assert [f["VpcConfig"] for f in functions(deployed(**OPTIONAL["SubnetIds"])).values()] == [network] * 6
+    assert [f["VpcConfig"] for f in functions(deployed(**OPTIONAL["SubnetIds"])).values()] == [network] * 7
     assert not any("VpcConfig" in function for function in functions(deployed()).values())
 
 
@@ -210,6 +212,11 @@ def test_machines_are_told_of_the_functions_that_their_substitutions_name() -> N
 def test_hand_overs_are_as_many_as_the_machines_tests_prove_to_fit() -> None:
     machine = deployed().properties("AWS::StepFunctions::StateMachine")["RedshiftToDynamoProcesStateMachine"]
     assert int(machine["DefinitionSubstitutions"]["HandOversAllowed"]) == 500
+
+
+def test_a_table_is_asked_for_each_minute_as_the_machines_tests_prove_to_fit() -> None:
+    machine = deployed().properties("AWS::StepFunctions::StateMachine")["RedshiftToDynamoProcesStateMachine"]
+    assert int(machine["DefinitionSubstitutions"]["WaitSeconds"]) == 60
 
 
 # --- Events -----------------------------------------------------------------------------------------------------------

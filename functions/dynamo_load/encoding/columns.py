@@ -97,7 +97,7 @@ def _check_present(names: dict[str, str], target: TargetTable) -> None:
                 f"select a column {key.name!r}, the table's key attribute, or rename one to it with the input's "
                 f'"attributes": {missing.format(len(names))} {_nearest(key.name, folded)}'
             )
-    if target.ttl_attribute is not None and target.ttl_attribute not in taken:
+    if target.ttl_required and target.ttl_attribute is not None and target.ttl_attribute not in taken:
         raise MissingTtlColumn(
             f"select a column {target.ttl_attribute!r}, the time to live, or leave the stack's DynamoDbTtl empty: "
             f"{missing.format(len(names))} {_nearest(target.ttl_attribute, folded)}"

@@ -64,16 +64,18 @@ class _EncodedColumn:
 class ItemEncoder:
     """Encodes batches of one schema for one table; `key_columns` are those of the table's key, the partition key first.
 
+    `has_expiries` tells whether a column becomes the table's time to live, or none has to.
     Raises AmbiguousColumns if two columns have one name but for case or one attribute, MissingKeyColumn or
-    MissingTtlColumn if the rows lack a column of the table's key or its TTL attribute, UnknownColumn if the input
-    renames one that isn't there, UnsupportedColumnName or UnsupportedColumnType if a column has no place in an item,
-    KeyTypeMismatch if one doesn't fit the key, the table's or an index's, that it is.
+    MissingTtlColumn if the rows lack a column of the table's key or a TTL attribute that they must have, UnknownColumn
+    if the input renames one that isn't there, UnsupportedColumnName or UnsupportedColumnType if a column has no place
+    in an item, KeyTypeMismatch if one doesn't fit the key, the table's or an index's, that it is.
     """
 
     def __init__(self, schema: pa.Schema, mapping: ItemMapping) -> None:
         target = mapping.target
         names = attribute_names(schema.names, mapping)
         columns = {name: column for column, name in names.items()}
+        self.has_expiries = target.ttl_attribute is None or target.ttl_attribute in columns
         self.key_columns = [columns[key.name] for key in target.key]
         self._schema = schema
         # The keys come first: every item has them, so that each further attribute can bring its own comma.

@@ -24,6 +24,7 @@ from dynamo_load.loading import PieceLoader
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import Piece
 from dynamo_load.writing.transport import BatchTransport
+from locks.table import TableLock
 from target.table import KeyAttribute, TargetTable
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from local.dynamodb_sink import DynamoDbSink
 
 NO_DEADLINE = 60.0
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:load:monday"
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class Stage:
             bucket=self.bucket,
             mapping=ItemMapping(TargetTable(self.name, self.key)),
             ledger=PieceLedger(self.aws.dynamodb, self.ledger_table, self.name, piece.name, piece.rows),
+            lock=TableLock(self.aws.dynamodb, self.ledger_table, self.name, EXECUTION),
             rejects=RejectedRows(self.aws.s3, self.bucket_for_rejects or self.bucket, self.name, piece.name),
             rejects_allowed=rejects_allowed,
             transport=BatchTransport(

@@ -4,9 +4,10 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from io import BytesIO
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 import pyarrow as pa
@@ -17,6 +18,7 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 from moto import mock_aws
 
 import aws_clients
+import prepare_load.app
 import redshift_unload.app
 import redshift_unload_s3_list.app
 from telemetry import logger, metrics
@@ -43,6 +45,8 @@ ENVIRONMENT = waiting_task.ENVIRONMENT | {
     "TARGET_SORT_KEY": "",
     "TARGET_SORT_KEY_TYPE": "S",
     "TTL_ATTRIBUTE": "",
+    "LOADABLE_TABLES": "",
+    "LEDGER_TABLE": "ledger",
     "MAX_WRITE_UNITS_PER_SECOND": "0",
     "LOADER_CONCURRENCY": "2",
     "REJECTS_ALLOWED": "0",
@@ -105,15 +109,32 @@ def reviews(rows: int, first: int = 0) -> pa.Table:
     return pa.table({"id": pa.array(ids, pa.string()), "stars": pa.array(stars, pa.int32())})
 
 
+def prepare(
+    execution_input: Any = None, execution: str = EXECUTION, started_at: datetime | None = None
+) -> dict[str, Any]:
+    """Invoke PrepareLoadFunction for an execution that started then, or now."""
+    asked = {} if execution_input is None else execution_input
+    start_time = (started_at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    event = {"execution": {"Id": execution, "Input": asked, "StartTime": start_time}}
+    prepared: dict[str, Any] = json.loads(json.dumps(prepare_load.app.handler(event, FunctionContext())))
+    return prepared
+
+
 def list_unloaded(execution_input: Any = None, statement: str = STATEMENT) -> dict[str, Any]:
-    """Invoke RedshiftUnloadS3ListFunction."""
+    """Invoke RedshiftUnloadS3ListFunction, with the target that PrepareLoadFunction says."""
     execution = {"Id": EXECUTION, "Input": execution_input or {}, "Name": "monday"}
-    event = {"execution": execution, "unload": {"statement_id": "1", "statement_name": statement}}
+    event = {
+        "execution": execution,
+        "unload": {"statement_id": "1", "statement_name": statement},
+        "target": prepare(execution_input)["target"],
+    }
     listed: dict[str, Any] = json.loads(json.dumps(redshift_unload_s3_list.app.handler(event, FunctionContext())))
     return listed
 
 
-def answer_calls(operation: str, status: int, code: str, path: str = "") -> None:
+def answer_calls(
+    operation: str, status: int, code: str, path: str = "", service: Literal["s3", "dynamodb", "stepfunctions"] = "s3"
+) -> None:
     """Let every call of an operation (`s3.PutObject`), or those of one URL path, end with an error, retries and all."""
     answer = AWSResponse("https://aws", status, HTTPHeaders(), None)
     parsed = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
@@ -121,7 +142,7 @@ def answer_calls(operation: str, status: int, code: str, path: str = "") -> None
     def respond(params: dict[str, Any], **_: Any) -> Any:
         return (answer, parsed) if params["url_path"].endswith(path) else None
 
-    aws_clients.client("s3").meta.events.register(f"before-call.{operation}", respond)
+    aws_clients.client(service).meta.events.register(f"before-call.{operation}", respond)
 
 
 @dataclass
@@ -146,15 +167,17 @@ class WaitingTask:
 def make_target(
     key: Sequence[tuple[str, str]] = (("id", "S"),),
     *,
+    name: str = "reviews",
+    ttl: str | None = None,
     global_indexes: Sequence[Sequence[tuple[str, str]]] = (),
     local_indexes: Sequence[Sequence[tuple[str, str]]] = (),
     projections: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Make the target table with keys of (attribute, type) pairs; the first indexes have these projections."""
+    """Make a table with keys of (attribute, type) pairs; the first indexes have these projections."""
     types: dict[str, ScalarAttributeTypeType] = {
-        name: kind  # type: ignore[misc]
+        attribute: kind  # type: ignore[misc]
         for schema in (key, *global_indexes, *local_indexes)
-        for name, kind in schema
+        for attribute, kind in schema
     }
     indexes: dict[str, Any] = {
         kind: [
@@ -167,11 +190,20 @@ def make_target(
         if schemas
     }
     boto3.client("dynamodb", REGION).create_table(
-        TableName="reviews",
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
+        AttributeDefinitions=[{"AttributeName": each, "AttributeType": kind} for each, kind in types.items()],
         KeySchema=key_schema(key),
         **indexes,
+    )
+    if ttl:
+        set_ttl(ttl, name)
+
+
+def set_ttl(attribute: str, table: str = "reviews", *, enabled: bool = True) -> None:
+    """Switch time to live on or off."""
+    boto3.client("dynamodb", REGION).update_time_to_live(
+        TableName=table, TimeToLiveSpecification={"AttributeName": attribute, "Enabled": enabled}
     )
 
 
@@ -185,12 +217,19 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An account with the data bucket, and the functions' environment."""
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
-    for cached in (aws_clients._client, redshift_unload.app._settings, redshift_unload_s3_list.app._settings):
-        cached.cache_clear()
+    for app in (prepare_load.app, redshift_unload.app, redshift_unload_s3_list.app):
+        app._settings.cache_clear()
+    aws_clients._client.cache_clear()
     monkeypatch.setattr(metrics.provider, "namespace", "test")
     pytest_socket.disable_socket(allow_unix_socket=True)
     with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         boto3.client("s3", REGION).create_bucket(Bucket=BUCKET)
+        boto3.client("dynamodb", REGION).create_table(
+            TableName="ledger",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("loadId", "entry")],
+            KeySchema=key_schema([("loadId", "S"), ("entry", "S")]),
+        )
         yield
     pytest_socket.enable_socket()
 

@@ -25,7 +25,6 @@ from dynamo_load.errors import (
     UnsupportedColumnType,
 )
 from errors import AwsRefused, AwsUnavailable, InvalidInput, MissingConfiguration
-from target.errors import TargetTableNotFound
 from tests.unit.unload.conftest import (
     BUCKET,
     LOAD,
@@ -36,6 +35,7 @@ from tests.unit.unload.conftest import (
     make_target,
     parquet,
     reviews,
+    set_ttl,
 )
 from tests.unit.waiting_task import ACCOUNT, REGION
 from unload.errors import InvalidManifest, ManifestMismatch
@@ -81,6 +81,7 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
                     "name": "reviews",
                     "key": [{"name": "id", "type": "S"}],
                     "ttl_attribute": None,
+                    "ttl_required": False,
                     "index_keys": [],
                     "local_indexes": [],
                 },
@@ -144,6 +145,7 @@ def test_an_unload_of_no_rows_left_nothing_and_is_no_fault() -> None:
 
 def test_an_unload_of_no_rows_may_leave_an_empty_file_of_any_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TTL_ATTRIBUTE", "until")
+    set_ttl("until")
     unloaded = Unloaded()
     unloaded.add("0000_part_00.parquet", reviews(0))
     unloaded.store()
@@ -411,6 +413,7 @@ def test_rows_without_the_time_to_live_are_refused_before_any_piece_exists(
     execution_input: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TTL_ATTRIBUTE", "Starts")
+    set_ttl("Starts")
     unloaded = Unloaded()
     unloaded.add("0000_part_00.parquet", reviews(0))
     unloaded.add("0001_part_00.parquet", reviews(10))
@@ -418,6 +421,24 @@ def test_rows_without_the_time_to_live_are_refused_before_any_piece_exists(
     with pytest.raises(MissingTtlColumn, match=r"'Starts'.*'stars'"):
         list_unloaded(execution_input)
     assert keys("loads/") == []
+
+
+@pytest.mark.parametrize("execution_input", [{"target_table": "audits"}, {"target_table": "audits", "dry_run": True}])
+def test_rows_of_another_table_need_no_time_to_live_and_a_warning_says_so(
+    execution_input: Any, monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
+) -> None:
+    monkeypatch.setenv("LOADABLE_TABLES", "audits")
+    make_target(name="audits", ttl="until")
+    unloaded = Unloaded()
+    unloaded.add("0000_part_00.parquet", reviews(10))
+    unloaded.store()
+    listed = list_unloaded(execution_input)
+    (warning,) = [line for line in map(json.loads, logs.getvalue().splitlines()) if line["level"] == "WARNING"]
+    assert "'until'" in warning["message"]
+    if listed["dry_run"]:
+        assert listed["report"]["warnings"] == [warning["message"]]
+    else:
+        assert listed["plan"]["mapping"]["target"]["name"] == "audits"
 
 
 @pytest.mark.parametrize("execution_input", [{}, {"dry_run": True}])
@@ -442,17 +463,12 @@ def test_a_dry_run_counts_the_rows_that_an_index_would_not_take(monkeypatch: pyt
     assert (report["sampled_rows"], report["sampled_rejects"]) == (3, 1)
 
 
-def test_a_target_that_was_deleted_meanwhile_is_named() -> None:
-    boto3.client("dynamodb", REGION).delete_table(TableName="reviews")
-    with pytest.raises(TargetTableNotFound, match="reviews"):
-        list_unloaded()
-
-
 def test_a_time_to_live_that_is_no_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     unloaded = Unloaded()
     unloaded.add("0000_part_00.parquet", pa.table({"id": ["a"], "until": ["soon"]}))
     unloaded.store()
     monkeypatch.setenv("TTL_ATTRIBUTE", "until")
+    set_ttl("until")
     with pytest.raises(UnsupportedColumnType, match="until"):
         list_unloaded()
 
@@ -510,6 +526,7 @@ def test_a_dry_run_says_when_items_would_expire(
     until: list[Any], first: str | None, last: str | None, unlikely: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TTL_ATTRIBUTE", "Until")
+    set_ttl("Until")
     unloaded = Unloaded()
     rows = pa.table({"id": ["a", "b", "c"], "until": pa.array(until, pa.float64())})
     unloaded.add("0000_part_00.parquet", rows)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from tests.unit.unload.conftest import BUCKET, WaitingTask, answer_calls, make_target
+from tests.unit.unload.conftest import BUCKET, WaitingTask, answer_calls
 from tests.unit.waiting_task import ACCOUNT, REGION
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 def test_the_configured_query_is_unloaded_to_a_prefix_of_its_own(task: WaitingTask) -> None:
-    make_target()
     assert task.unload({})[0] == "RUNNING"
     (call,) = task.calls
     assert call["StatementName"].startswith("redshift-unload-event-|")
@@ -27,7 +26,6 @@ def test_the_configured_query_is_unloaded_to_a_prefix_of_its_own(task: WaitingTa
 
 
 def test_the_input_says_what_is_unloaded(task: WaitingTask) -> None:
-    make_target()
     task.unload({"table": "public.reviews", "columns": ["id"], "where": "stars > 3 -- good ones"})
     assert 'SELECT "id" FROM "public"."reviews" WHERE (\nstars > 3 -- good ones\n)' in task.calls[0]["Sql"]
 
@@ -45,14 +43,12 @@ def encrypt_bucket(algorithm: "ServerSideEncryptionType") -> None:
 def test_a_bucket_with_kms_gets_files_encrypted_with_its_key(
     task: WaitingTask, algorithm: "ServerSideEncryptionType"
 ) -> None:
-    make_target()
     encrypt_bucket(algorithm)
     task.unload({})
     assert task.calls[0]["Sql"].endswith("ENCRYPTED AUTO")
 
 
 def test_a_bucket_with_the_usual_encryption_gets_the_usual_files(task: WaitingTask) -> None:
-    make_target()
     encrypt_bucket("AES256")
     task.unload({})
     assert "ENCRYPTED" not in task.calls[0]["Sql"]
@@ -71,14 +67,12 @@ def test_a_bucket_with_the_usual_encryption_gets_the_usual_files(task: WaitingTa
 def test_a_bad_input_fails_the_task_by_name_and_runs_nothing(
     task: WaitingTask, execution_input: Any, error: str
 ) -> None:
-    make_target()
     assert task.unload(execution_input)[:2] == ("FAILED", error)
     assert task.calls == []
 
 
 @pytest.mark.parametrize("execution_input", [{}, {"query": "DROP TABLE t"}], ids=["submitted", "not submitted"])
 def test_its_line_names_the_execution_and_the_statement(task: WaitingTask, execution_input: Any) -> None:
-    make_target()
     task.unload(execution_input)
     (line,) = map(json.loads, task.logs.getvalue().splitlines())
     assert line["execution_arn"] == f"arn:aws:states:{REGION}:{ACCOUNT}:execution:waiting:monday"
@@ -87,35 +81,10 @@ def test_its_line_names_the_execution_and_the_statement(task: WaitingTask, execu
 
 
 def test_a_bucket_that_does_not_exist_fails_the_task_and_runs_nothing(task: WaitingTask) -> None:
-    make_target()
     boto3.client("s3", REGION).delete_bucket(Bucket=BUCKET)
     status, error, cause = task.unload({})
     assert (status, error) == ("FAILED", "BucketNotFound")
     assert "bucket data does not exist" in cause
-
-
-def test_a_target_that_does_not_exist_fails_the_task_and_runs_nothing(task: WaitingTask) -> None:
-    status, error, cause = task.unload({})
-    assert (status, error) == ("FAILED", "TargetTableNotFound")
-    assert "table reviews does not exist" in cause
-
-
-@pytest.mark.parametrize("key", [[("ID", "S")], [("id", "N")], [("id", "S"), ("stars", "N")]])
-def test_a_target_with_another_key_fails_the_task_and_runs_nothing(
-    task: WaitingTask, key: list[tuple[str, str]]
-) -> None:
-    make_target(key)
-    status, error, cause = task.unload({})
-    assert (status, error) == ("FAILED", "TargetKeyMismatch")
-    assert "id (S)" in cause
-    assert f"{key[0][0]} ({key[0][1]})" in cause
-
-
-def test_a_target_with_the_configured_sort_key_fits(task: WaitingTask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TARGET_SORT_KEY", "stars")
-    monkeypatch.setenv("TARGET_SORT_KEY_TYPE", "N")
-    make_target([("id", "S"), ("stars", "N")])
-    assert task.unload({})[0] == "RUNNING"
 
 
 @pytest.mark.parametrize(
@@ -124,6 +93,5 @@ def test_a_target_with_the_configured_sort_key_fits(task: WaitingTask, monkeypat
 def test_a_bucket_that_cannot_be_looked_at_now_or_ever_is_told_apart(
     task: WaitingTask, code: str, status: int, error: str
 ) -> None:
-    make_target()
     answer_calls("s3.GetBucketEncryption", status, code)
     assert task.unload({})[:2] == ("FAILED", error)

@@ -197,9 +197,15 @@ def test_a_time_to_live_that_is_no_time_is_refused(arrow_type: pa.DataType) -> N
 
 def test_rows_without_the_time_to_live_are_refused_with_the_nearest_column() -> None:
     with pytest.raises(MissingTtlColumn, match=r"'expires'.*DynamoDbTtl.*'expired'"):
-        encoder(ID, ("expired", pa.int64()), ttl_attribute="expires")
+        encoder(ID, ("expired", pa.int64()), ttl_attribute="expires", ttl_required=True)
     with pytest.raises(MissingTtlColumn, match="'id'"):
-        encoder(ID, ttl_attribute="zzz")
+        encoder(ID, ttl_attribute="zzz", ttl_required=True)
+
+
+def test_rows_need_no_time_to_live_that_the_stack_does_not_ask_for() -> None:
+    assert not encoder(ID, ttl_attribute="expires").has_expiries
+    assert encoder(ID, ("Expires", pa.int64()), ttl_attribute="expires").has_expiries
+    assert encoder(ID).has_expiries
 
 
 def test_a_time_to_live_that_is_null_in_every_row_is_there() -> None:

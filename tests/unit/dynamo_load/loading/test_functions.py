@@ -18,14 +18,14 @@ import aws_clients
 import load_dynamo.app
 import verify_load.app
 from dynamo_load.errors import LoadHasFailed, MissingFile, RowsUnaccounted, TooManyRejects
+from locks.errors import TableIsBeingLoaded
 from telemetry import metrics
-from tests.unit.dynamo_load.conftest import numbered, with_keys
+from tests.unit.dynamo_load.conftest import EXECUTION, numbered, with_keys
 
 if TYPE_CHECKING:
     from tests.unit.dynamo_load.conftest import Stage
 
 FUNCTIONS = Path(__file__).parents[4] / "functions"
-EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:load:monday"
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Load:
                     "name": self.stage.name,
                     "key": [{"name": "id", "type": "S"}],
                     "ttl_attribute": self.ttl_attribute,
+                    "ttl_required": True,
                     "index_keys": [{"name": "author", "type": "S", "max_bytes": 2048}],
                     "local_indexes": [{"sort_key": "author", "projected": ["facts"]}],
                 },
@@ -183,7 +184,7 @@ def test_a_load_without_a_ceiling_has_no_budget(functions: Stage) -> None:
     Load(functions, [functions.put_file(numbered(25), "unload/0")]).run(0)
 
     entries = functions.aws.dynamodb.scan(TableName=functions.ledger_table)["Items"]
-    assert [entry["entry"]["S"] for entry in entries] == ["piece#00000"]
+    assert {entry["entry"]["S"] for entry in entries} == {"lock", "piece#00000"}
 
 
 def test_a_load_of_no_rows_is_a_success(functions: Stage) -> None:
@@ -264,6 +265,62 @@ def test_the_ttl_attribute_is_written_as_epoch_seconds(functions: Stage) -> None
     Load(functions, [functions.put_file(rows, "unload/0")], ttl_attribute="expires").run(0)
 
     assert functions.items()["a"]["expires"] == 1_893_456_000
+
+
+class TestLock:
+    """The target table is this load's alone, or its loaders stop."""
+
+    def take(self, functions: Stage, execution: str) -> None:
+        """Let an execution take the target table."""
+        functions.aws.dynamodb.update_item(
+            TableName=functions.ledger_table,
+            Key={"loadId": {"S": f"table#{functions.name}"}, "entry": {"S": "lock"}},
+            UpdateExpression="SET #holder = :holder, touchedAt = :now ADD #version :one",
+            ExpressionAttributeNames={"#holder": "holder", "#version": "version"},
+            ExpressionAttributeValues={":holder": {"S": execution}, ":now": {"N": "1"}, ":one": {"N": "1"}},
+        )
+
+    def test_a_loader_of_the_holder_shows_that_it_is_at_work(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(25), "unload/0")])
+        self.take(functions, EXECUTION)
+        load.run(0)
+
+        (row,) = (
+            entry
+            for entry in functions.aws.dynamodb.scan(TableName=functions.ledger_table)["Items"]
+            if entry["entry"]["S"] == "lock"
+        )
+        assert (row["loadId"]["S"], row["holder"]["S"], row["version"]["N"]) == (
+            f"table#{functions.name}",
+            EXECUTION,
+            "2",
+        )
+        assert abs(float(row["touchedAt"]["N"]) - time.time()) < 60
+
+    def test_a_loader_whose_table_another_load_has_taken_writes_nothing_and_says_so(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(25), "unload/0")])
+        self.take(functions, f"{EXECUTION}-again")
+
+        with pytest.raises(TableIsBeingLoaded, match=f"{EXECUTION}-again"):
+            load.run(0)
+
+        assert functions.items() == {}
+        with pytest.raises(RowsUnaccounted, match=r"00000 at row 0 of 25, TableIsBeingLoaded: "):
+            load.verify()
+
+    def test_a_loader_whose_table_is_taken_while_it_writes_stops_and_counts_no_more(self, functions: Stage) -> None:
+        file = functions.put_file(numbered(60), "unload/0")
+        load = Load(functions, [file])
+
+        def taken_meanwhile() -> float:
+            self.take(functions, f"{EXECUTION}-again")
+            return 60.0
+
+        with pytest.raises(TableIsBeingLoaded):
+            functions.load(functions.piece(file), deadline=taken_meanwhile)
+
+        with pytest.raises(RowsUnaccounted, match="00000 at row 0 of 60, TableIsBeingLoaded"):
+            load.verify()
 
 
 def count_too_much(functions: Stage, rows: int, piece: str = "00000") -> None:

@@ -1,0 +1,109 @@
+"""A lock in the ledger that an execution holds until it ends, however it ends: nothing has to give it back.
+
+Whether a holder still runs is asked of Step Functions. The row says who holds the lock and when the holder last touched
+it, and has a version that each touch raises: whoever takes a lock over writes on the condition that it is the very one
+that was asked about. So of two that find a lock free one gets it, and a holder that goes on meanwhile keeps it or
+learns that it has lost it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aws_errors import named_failures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_stepfunctions import SFNClient
+
+ENTRY = "lock"
+# An execution that is PENDING_REDRIVE will run again.
+_ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+# DescribeExecution is eventually consistent: for so long an answer may be that of a moment before.
+_SECONDS_TO_BE_KNOWN = 60.0
+
+
+@dataclass(frozen=True)
+class _Hold:
+    """A row as it was found; `touched_at` in epoch seconds."""
+
+    holder: str
+    version: str
+    touched_at: float
+
+
+class ExecutionLock:
+    """The lock `name` in `ledger_table`, as the execution `execution_arn` sees it.
+
+    Every call raises AwsUnavailable and AwsRefused.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient, ledger_table: str, name: str, execution_arn: str) -> None:
+        self._dynamodb, self._table, self._execution = dynamodb, ledger_table, execution_arn
+        self._key: dict[str, AttributeValueTypeDef] = {"loadId": {"S": name}, "entry": {"S": ENTRY}}
+
+    def take(self, states: SFNClient) -> str | None:
+        """Take the lock if nobody holds it, or keep it; return the ARN of the other execution that holds it, or None.
+
+        An execution that has ended holds nothing, unless the lock was touched after that end: it may be running again.
+        """
+        hold = self._touch("#holder = :me", {})
+        if hold is None:
+            return None
+        if _may_be_running(states, hold):
+            return hold.holder
+        asked: dict[str, AttributeValueTypeDef] = {":asked": {"S": hold.holder}, ":version": {"N": hold.version}}
+        hold = self._touch("(#holder = :asked AND #version = :version)", asked)
+        return hold.holder if hold else None
+
+    def touch(self) -> str | None:
+        """Show that this execution is at work; return the ARN of the other one that holds the lock now, or None."""
+        hold = self._touch("#holder = :me", {})
+        return hold.holder if hold else None
+
+    def holder(self) -> str | None:
+        """Look, by one consistent read, which execution holds the lock; return its ARN if it is another, or None."""
+        with named_failures():
+            answer = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
+        holder = answer["Item"]["holder"]["S"] if "Item" in answer else self._execution
+        return None if holder == self._execution else holder
+
+    def _touch(self, condition: str, values: dict[str, AttributeValueTypeDef]) -> _Hold | None:
+        """Write this execution into the row if it has none or the condition holds; else return what is there."""
+        me: dict[str, AttributeValueTypeDef] = {":me": {"S": self._execution}}
+        with named_failures():
+            try:
+                self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key=self._key,
+                    UpdateExpression="SET #holder = :me, touchedAt = :now ADD #version :one",
+                    ConditionExpression=f"attribute_not_exists(#holder) OR {condition}",
+                    ExpressionAttributeNames={"#holder": "holder", "#version": "version"},
+                    ExpressionAttributeValues=me | {":now": {"N": str(time.time())}, ":one": {"N": "1"}} | values,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+                # botocore's model gives the error the item that it was refused for, its type stubs don't.
+                row: Mapping[str, Any] = error.response["Item"]  # type: ignore[typeddict-item]
+                return _Hold(row["holder"]["S"], row["version"]["N"], float(row["touchedAt"]["N"]))
+        return None
+
+
+def _may_be_running(states: SFNClient, hold: _Hold) -> bool:
+    with named_failures():
+        try:
+            execution = states.describe_execution(executionArn=hold.holder)
+        except states.exceptions.ExecutionDoesNotExist:
+            return _touched_lately(hold)
+    if execution["status"] not in _ENDED:
+        return True
+    return hold.touched_at > execution["stopDate"].timestamp() and _touched_lately(hold)
+
+
+def _touched_lately(hold: _Hold) -> bool:
+    return time.time() - hold.touched_at < _SECONDS_TO_BE_KNOWN

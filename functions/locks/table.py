@@ -1,0 +1,59 @@
+"""One load per table at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from locks.errors import TableIsBeingLoaded
+from locks.execution_lock import ExecutionLock
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+LONGEST_WAIT_SECONDS = 10 * 3600
+"""So long an execution waits for a table, counted from its start: within the history of a state machine."""
+
+
+class TableLock:
+    """The hold of the execution `execution_arn` on the target table `table`; the lock is kept in `ledger_table`.
+
+    Every call raises TableIsBeingLoaded if another execution holds the table, AwsUnavailable and AwsRefused.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient, ledger_table: str, table: str, execution_arn: str) -> None:
+        self._table = table
+        self._lock = ExecutionLock(dynamodb, ledger_table, f"table#{table}", execution_arn)
+
+    def take(self, states: SFNClient) -> None:
+        """Take the table for the load of this execution."""
+        if holder := self._lock.take(states):
+            raise TableIsBeingLoaded(
+                f"start again when execution {holder} has ended, which is loading table {self._table}, or give "
+                '"wait": true in the input.'
+            )
+
+    def take_or_wait(self, states: SFNClient, waited_seconds: float) -> str | None:
+        """Take the table, or return the ARN of the execution to wait for, unless this one has waited too long."""
+        holder = self._lock.take(states)
+        if holder and waited_seconds >= LONGEST_WAIT_SECONDS:
+            raise TableIsBeingLoaded(
+                f"start again when execution {holder} has ended, which is loading table {self._table}: this one has "
+                f"waited {waited_seconds / 3600:.0f} hours."
+            )
+        return holder
+
+    def begin(self) -> None:
+        """Show that a loader of this execution begins, so that nobody takes the table for free."""
+        self._refuse(self._lock.touch())
+
+    def check(self) -> None:
+        """Look whether the table is still this execution's."""
+        self._refuse(self._lock.holder())
+
+    def _refuse(self, holder: str | None) -> None:
+        if holder:
+            raise TableIsBeingLoaded(
+                f"start a new load when execution {holder} has ended: it has taken table {self._table} since this "
+                "load was stopped or failed."
+            )

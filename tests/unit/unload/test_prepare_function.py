@@ -1,0 +1,347 @@
+"""PrepareLoadFunction: the target as DynamoDB knows it, or a named failure before anything is unloaded."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse, HTTPHeaders
+
+import aws_clients
+from errors import AwsRefused, AwsUnavailable, InvalidInput
+from locks.errors import TableIsBeingLoaded
+from statements.errors import InvalidIdentifier
+from target.errors import TableNotLoadable, TargetKeyMismatch, TargetTableNotFound, TargetTtlMismatch
+from tests.unit.unload.conftest import EXECUTION, answer_calls, make_target, prepare, set_ttl
+from tests.unit.waiting_task import ACCOUNT, REGION
+from unload.errors import InvalidQuery
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+def lock(table: str = "reviews") -> dict[str, Any] | None:
+    key = {"loadId": {"S": f"table#{table}"}, "entry": {"S": "lock"}}
+    found = boto3.client("dynamodb", REGION).get_item(TableName="ledger", Key=key).get("Item")
+    return None if found is None else {name: next(iter(value.values())) for name, value in found.items()}
+
+
+def answer_with(service: Literal["dynamodb", "stepfunctions"], operation: str, said: dict[str, Any]) -> None:
+    """Let every call of an operation be answered so."""
+    answer = AWSResponse("https://aws", 200, HTTPHeaders(), None)
+
+    def respond(**_: Any) -> Any:
+        return answer, said
+
+    aws_clients.client(service).meta.events.register(f"before-call.{service}.{operation}", respond)
+
+
+class TestTarget:
+    def test_the_configured_table_is_described(self) -> None:
+        make_target([("id", "S")], global_indexes=[[("author", "S")]])
+        assert prepare() == {
+            "target": {
+                "name": "reviews",
+                "key": [{"name": "id", "type": "S"}],
+                "ttl_attribute": None,
+                "ttl_required": False,
+                "index_keys": [{"name": "author", "type": "S", "max_bytes": 2048}],
+                "local_indexes": [],
+            },
+            "held_by": None,
+        }
+
+    def test_one_that_does_not_exist_is_named(self) -> None:
+        with pytest.raises(TargetTableNotFound, match="table reviews does not exist"):
+            prepare()
+
+    @pytest.mark.parametrize("key", [[("ID", "S")], [("id", "N")], [("id", "S"), ("stars", "N")]])
+    @pytest.mark.parametrize("execution_input", [{}, {"target_table": "reviews"}])
+    def test_the_configured_table_must_have_the_configured_key(
+        self, key: list[tuple[str, str]], execution_input: Any
+    ) -> None:
+        make_target(key)
+        with pytest.raises(TargetKeyMismatch) as failure:
+            prepare(execution_input)
+        assert "id (S)" in str(failure.value)
+        assert f"{key[0][0]} ({key[0][1]})" in str(failure.value)
+        assert lock() is None
+
+    def test_a_configured_sort_key_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TARGET_SORT_KEY", "stars")
+        monkeypatch.setenv("TARGET_SORT_KEY_TYPE", "N")
+        make_target([("id", "S"), ("stars", "N")])
+        assert [key["name"] for key in prepare()["target"]["key"]] == ["id", "stars"]
+
+    def test_items_must_expire_by_the_configured_attribute(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TTL_ATTRIBUTE", "until")
+        make_target()
+        with pytest.raises(TargetTtlMismatch, match="items don't expire"):
+            prepare()
+        set_ttl("Until")
+        with pytest.raises(TargetTtlMismatch, match="'Until'"):
+            prepare()
+        set_ttl("Until", enabled=False)
+        set_ttl("until")
+        target = prepare()["target"]
+        assert (target["ttl_attribute"], target["ttl_required"]) == ("until", True)
+
+    def test_a_time_to_live_that_nobody_asked_for_is_the_tables_own(self) -> None:
+        make_target(ttl="until")
+        target = prepare()["target"]
+        assert (target["ttl_attribute"], target["ttl_required"]) == ("until", False)
+
+    @pytest.mark.parametrize(("status", "attribute"), [("ENABLING", "until"), ("DISABLING", None)])
+    def test_a_time_to_live_that_is_being_switched_on_counts_and_one_that_is_being_switched_off_does_not(
+        self, status: str, attribute: str | None
+    ) -> None:
+        make_target()
+        said = {"TimeToLiveDescription": {"TimeToLiveStatus": status, "AttributeName": "until"}}
+        answer_with("dynamodb", "DescribeTimeToLive", said)
+        assert prepare()["target"]["ttl_attribute"] == attribute
+
+    @pytest.mark.parametrize(
+        ("operation", "status", "code", "error"),
+        [
+            ("DescribeTable", 400, "AccessDeniedException", AwsRefused),
+            ("DescribeTimeToLive", 400, "AccessDeniedException", AwsRefused),
+            ("DescribeTable", 500, "InternalServerError", AwsUnavailable),
+            ("DescribeTimeToLive", 400, "ThrottlingException", AwsUnavailable),
+        ],
+    )
+    def test_a_failure_has_a_name_that_says_whether_it_may_pass(
+        self, operation: str, status: int, code: str, error: type[Exception]
+    ) -> None:
+        make_target()
+        answer_calls(f"dynamodb.{operation}", status, code, service="dynamodb")
+        with pytest.raises(error, match=f"{operation}.*{code}"):
+            prepare()
+
+
+class TestAnotherTable:
+    def test_its_keys_are_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOADABLE_TABLES", "audits,sales-*")
+        make_target([("shop", "S"), ("at", "N")], name="sales-2026", ttl="until")
+        target = prepare({"target_table": "sales-2026"})["target"]
+        assert (target["name"], [key["name"] for key in target["key"]]) == ("sales-2026", ["shop", "at"])
+        assert (target["ttl_attribute"], target["ttl_required"]) == ("until", False)
+
+    @pytest.mark.parametrize(
+        ("loadable", "table"), [("", "sales"), ("sale", "sales"), ("sales-*", "sales"), ("a,b.c", "bxc"), ("*s", "sal")]
+    )
+    def test_one_outside_the_loadable_tables_is_refused_before_it_is_looked_at(
+        self, loadable: str, table: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LOADABLE_TABLES", loadable)
+        answer_calls("dynamodb.DescribeTable", 400, "AccessDeniedException", service="dynamodb")
+        with pytest.raises(TableNotLoadable, match=rf"add {table} to .*reviews"):
+            prepare({"target_table": table})
+
+    @pytest.mark.parametrize("name", [f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/reviews", "a", "x" * 256, "a/b", 5])
+    def test_a_name_that_no_table_has_is_refused(self, name: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOADABLE_TABLES", "*")
+        make_target()
+        with pytest.raises(InvalidInput, match="target_table"):
+            prepare({"target_table": name})
+
+
+@pytest.mark.parametrize(
+    ("execution_input", "error"),
+    [
+        ({"tabel": "t"}, InvalidInput),
+        ("text", InvalidInput),
+        ({"wait": 5}, InvalidInput),
+        ({"query": "DROP TABLE t"}, InvalidQuery),
+        ({"table": "a b"}, InvalidIdentifier),
+    ],
+)
+def test_a_bad_input_is_named_and_takes_nothing(execution_input: Any, error: type[Exception]) -> None:
+    make_target()
+    with pytest.raises(error):
+        prepare(execution_input)
+    assert lock() is None
+
+
+class Executions:
+    """Executions of a state machine that waits, as other loads."""
+
+    def __init__(self) -> None:
+        self._steps = boto3.client("stepfunctions", REGION)
+        waiting = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 600, "End": True}}}
+        self._machine = self._steps.create_state_machine(
+            name="load", definition=json.dumps(waiting), roleArn=f"arn:aws:iam::{ACCOUNT}:role/machine"
+        )["stateMachineArn"]
+
+    def start(self, name: str) -> str:
+        return self._steps.start_execution(stateMachineArn=self._machine, name=name)["executionArn"]
+
+    def stop(self, arn: str) -> None:
+        self._steps.stop_execution(executionArn=arn)
+        deadline = time.monotonic() + 10
+        while self._steps.describe_execution(executionArn=arn)["status"] == "RUNNING":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def ended(self, arn: str, status: str, seconds_ago: float = 0) -> None:
+        """Let Step Functions say that an execution ended in some way."""
+        stopped = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+        said = {"executionArn": arn, "status": status, "stopDate": stopped}
+        answer_with("stepfunctions", "DescribeExecution", said)
+
+
+@pytest.fixture
+def executions() -> Executions:
+    make_target()
+    return Executions()
+
+
+@pytest.fixture
+def touched(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let the lock have been touched so many seconds ago."""
+
+    def age(seconds: float) -> None:
+        boto3.client("dynamodb", REGION).update_item(
+            TableName="ledger",
+            Key={"loadId": {"S": "table#reviews"}, "entry": {"S": "lock"}},
+            UpdateExpression="SET touchedAt = :at",
+            ExpressionAttributeValues={":at": {"N": str(time.time() - seconds)}},
+        )
+
+    return age
+
+
+class TestOneLoadPerTable:
+    def test_an_execution_takes_the_table_and_keeps_it(self, executions: Executions) -> None:
+        first = executions.start("first")
+        prepare({}, first)
+        prepare({}, first)
+        found = lock()
+        assert found
+        assert (found["holder"], found["version"]) == (first, "2")
+        assert "expiresAt" not in found
+
+    @pytest.mark.parametrize("execution_input", [{}, {"target_table": "reviews"}])
+    def test_the_second_load_is_refused_and_told_which_is_the_first(
+        self, executions: Executions, execution_input: Any
+    ) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        with pytest.raises(TableIsBeingLoaded, match=f"{first} .*table reviews.*wait"):
+            prepare(execution_input, second)
+
+    def test_another_table_is_not_held(self, executions: Executions, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOADABLE_TABLES", "audits")
+        make_target(name="audits")
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        prepare({"target_table": "audits"}, second)
+        assert (lock() or {})["holder"] == first
+        assert (lock("audits") or {})["holder"] == second
+
+    def test_a_dry_run_takes_nothing_and_is_not_held_up(self, executions: Executions) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        prepare({"dry_run": True}, first)
+        assert lock() is None
+        prepare({}, second)
+        assert prepare({"dry_run": True}, first)["held_by"] is None
+        assert (lock() or {})["holder"] == second
+
+    def test_a_load_that_may_wait_is_told_for_whom(self, executions: Executions) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        assert prepare({"wait": True}, second)["held_by"] == first
+        executions.stop(first)
+        assert prepare({"wait": True}, second)["held_by"] is None
+
+    def test_waiting_ends(self, executions: Executions) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        started_at = datetime.now(UTC) - timedelta(hours=10)
+        with pytest.raises(TableIsBeingLoaded, match="waited 10 hours"):
+            prepare({"wait": True}, second, started_at)
+
+    def test_a_holder_that_was_aborted_holds_nothing(self, executions: Executions) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        executions.stop(first)
+        assert prepare({}, second)["held_by"] is None
+        assert (lock() or {})["holder"] == second
+
+    @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
+    def test_nor_does_one_that_has_ended_otherwise(self, executions: Executions, status: str) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        executions.ended(first, status)
+        prepare({}, second)
+        assert (lock() or {})["holder"] == second
+
+    def test_one_that_will_run_again_does(self, executions: Executions, touched: Callable[[float], None]) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        touched(3600)
+        executions.ended(first, "PENDING_REDRIVE")
+        with pytest.raises(TableIsBeingLoaded):
+            prepare({}, second)
+
+    def test_one_that_was_at_work_after_its_end_may_run_again(
+        self, executions: Executions, touched: Callable[[float], None]
+    ) -> None:
+        """Step Functions' answer can be older than a redrive."""
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        executions.ended(first, "FAILED", seconds_ago=7200)
+        with pytest.raises(TableIsBeingLoaded):
+            prepare({}, second)
+        touched(61)
+        prepare({}, second)
+
+    def test_a_holder_that_does_not_exist_holds_nothing_once_it_would_be_known(
+        self, executions: Executions, touched: Callable[[float], None]
+    ) -> None:
+        """Step Functions may not know yet what was started a moment ago."""
+        prepare({}, EXECUTION.replace("monday", "forgotten"))
+        second = executions.start("second")
+        with pytest.raises(TableIsBeingLoaded, match="forgotten"):
+            prepare({}, second)
+        touched(61)
+        prepare({}, second)
+        assert (lock() or {})["holder"] == second
+
+    def test_of_two_that_find_a_table_free_one_gets_it(self, executions: Executions) -> None:
+        """Both ask about the same ended holder before either writes."""
+        ended, second, third = (executions.start(name) for name in ("ended", "second", "third"))
+        prepare({}, ended)
+        executions.stop(ended)
+        self.meanwhile(lambda: prepare({}, third))
+        with pytest.raises(TableIsBeingLoaded, match=third):
+            prepare({}, second)
+        assert (lock() or {})["holder"] == third
+
+    def test_a_holder_that_goes_on_while_it_is_asked_about_keeps_the_table(self, executions: Executions) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        executions.stop(first)
+        self.meanwhile(lambda: prepare({}, first))
+        with pytest.raises(TableIsBeingLoaded, match=first):
+            prepare({}, second)
+
+    def meanwhile(self, happens: Callable[[], Any]) -> None:
+        """Let something happen after the next execution has asked Step Functions, and before it writes."""
+        asked: list[bool] = []
+
+        def once(**_: Any) -> None:
+            if not asked:
+                asked.append(True)
+                happens()
+
+        aws_clients.client("stepfunctions").meta.events.register("after-call.stepfunctions.DescribeExecution", once)
+
+    def test_a_question_that_step_functions_refuses_is_named(self, executions: Executions) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        answer_calls("stepfunctions.DescribeExecution", 400, "AccessDeniedException", service="stepfunctions")
+        with pytest.raises(AwsRefused, match="DescribeExecution"):
+            prepare({}, second)
+        assert (lock() or {})["holder"] == first
