@@ -39,16 +39,20 @@ def named_failures(
     *,
     busy: type[TransientError] | None = None,
     refused: type[PipelineError] = AwsRefused,
+    secret: str = "",
 ) -> Iterator[None]:
     """Raise `busy` (else `unavailable`) for throttling, `unavailable` for what else may pass, `refused` for the rest.
 
-    AWS's own words stand last in each message, so that a message that is cut keeps what this application says.
+    AWS's own words stand last in each message, so that a message that is cut keeps what this application says. A
+    `secret` of the call, which AWS quotes in some of them, is left out.
     """
     try:
         yield
     except ClientError as error:
         code, status = _meant(error)
         failed, message = error.operation_name, error.response["Error"].get("Message", "")
+        if secret:
+            message = message.replace(secret, "…")
         if code in BUSY_CODES:
             raise (busy or unavailable)(f"{failed} was throttled ({code}), try again later: {message}") from error
         if status >= _SERVER_ERROR or code in RETRYABLE_CODES:

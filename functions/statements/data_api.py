@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_redshift_data import RedshiftDataAPIServiceClient
     from mypy_boto3_redshift_data.type_defs import FieldTypeDef
 
-_named_failures = partial(named_failures, unavailable=RedshiftUnavailable, busy=RedshiftBusy, refused=StatementRefused)
+_named_failures = partial(named_failures, unavailable=RedshiftUnavailable, busy=RedshiftBusy)
 _TERMINAL = frozenset({"FINISHED", "FAILED", "ABORTED"})
 
 
@@ -75,7 +75,7 @@ class RedshiftLogin:
 
 
 class RedshiftDataApi:
-    """Submits and describes statements. Each method raises RedshiftBusy, RedshiftUnavailable and StatementRefused.
+    """Submits and describes statements. Each method raises RedshiftBusy and RedshiftUnavailable.
 
     Only the IAM role that submitted a statement may describe it, so submitter and callback share a role.
     """
@@ -84,7 +84,10 @@ class RedshiftDataApi:
         self._client = client
 
     def execute(self, statement: Statement, name: str, login: RedshiftLogin) -> str:
-        """Submit a statement under a name and return its id; the same name runs once in 8 hours."""
+        """Submit a statement under a name and return its id; the same name runs once in 8 hours.
+
+        Raises StatementRefused, too.
+        """
         arguments: dict[str, Any] = {
             **login.arguments,
             "Sql": statement.sql,
@@ -94,13 +97,14 @@ class RedshiftDataApi:
         }
         if statement.parameters:
             arguments["Parameters"] = [{"name": key, "value": value} for key, value in statement.parameters.items()]
-        with _named_failures():
+        with _named_failures(refused=StatementRefused):
             return self._client.execute_statement(**arguments)["Id"]
 
     def describe(self, statement_id: str) -> StatementState:
         """Return the state of a statement that this role submitted.
 
-        Raises StatementForgotten, too, a day after the statement has ended.
+        Raises AwsRefused, too, and StatementForgotten if the Data API does not know the statement: a day after its end,
+        and perhaps in the moment of its beginning.
         """
         with _named_failures():
             try:
@@ -124,7 +128,10 @@ class RedshiftDataApi:
         )
 
     def first_row(self, statement_id: str) -> dict[str, Any]:
-        """Return the first row of a statement's result set by column name, fit for JSON; empty if there is none."""
+        """Return the first row of a statement's result set by column name, fit for JSON; empty if there is none.
+
+        Raises AwsRefused, too.
+        """
         with _named_failures():
             answer = self._client.get_statement_result(Id=statement_id)
         columns = [column["name"] for column in answer["ColumnMetadata"]]

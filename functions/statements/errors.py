@@ -20,7 +20,7 @@ class RedshiftUnavailable(TransientError):
 
 
 class StatementRefused(PipelineError):
-    """The Data API refused the call itself: bad parameters, no such cluster, no permission. Nothing ran."""
+    """The Data API refused to take the statement: bad parameters, no such cluster, no permission. Nothing ran."""
 
 
 class StatementForgotten(PipelineError):

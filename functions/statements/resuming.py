@@ -8,14 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aws_errors import named_failures
-from errors import PipelineError, shortened
+from errors import AwsRefused, PipelineError, shortened
 from statements.data_api import RedshiftDataApi, StatementState
 from statements.errors import (
     RedshiftUnavailable,
     StatementAborted,
     StatementFailed,
     StatementForgotten,
-    StatementRefused,
 )
 from statements.names import StatementKind
 from statements.token_store import TokenRow, TokenStore
@@ -58,12 +57,12 @@ class TaskResumer:
             steps.exceptions.InvalidToken,
         )
 
-    def resume(self, name: str, statement_id: str) -> Resumption:
+    def resume(self, name: str, statement_id: str, *, just_submitted: bool = False) -> Resumption:
         """Resume the task that waits for this statement, if it has ended and the task has not been told yet.
 
         Every token that was saved for the statement is told, as the newest need not be the one that still waits. Raises
         RedshiftBusy, RedshiftUnavailable or AwsUnavailable when the outcome can't be read or told now,
-        StatementForgotten, StatementRefused or AwsRefused when it never can.
+        StatementForgotten or AwsRefused when it never can.
         """
         row = self._tokens.find(name)
         if row is None or (row.statement_id or statement_id) != statement_id:
@@ -73,7 +72,14 @@ class TaskResumer:
             return Resumption.DUPLICATE
         try:
             state = self._data_api.describe(statement_id)
-        except (StatementRefused, StatementForgotten):
+        except StatementForgotten as error:
+            if just_submitted or row.statement_id is None:
+                # Nowhere is it said that what one call has submitted is known to the next at once.
+                raise RedshiftUnavailable(
+                    f"statement {statement_id} is not known to the Data API yet, try again later."
+                ) from error
+            raise
+        except AwsRefused:
             if row.statement_id is None:
                 # A name of ours on a statement that this role never ran: somebody else's.
                 return Resumption.UNKNOWN
@@ -93,7 +99,7 @@ class TaskResumer:
         Raises AwsUnavailable and AwsRefused.
         """
         cause = shortened(str(error), _MAX_CAUSE_BYTES)
-        with named_failures():
+        with named_failures(secret=token):
             try:
                 self._steps.send_task_failure(taskToken=token, error=type(error).__name__, cause=cause)
             except self._spent_token:
@@ -124,7 +130,7 @@ class TaskResumer:
                 return partial(self.fail, error=StatementFailed(_with_id(message, state.statement_id)))
 
     def _succeed(self, token: str, output: str) -> Resumption:
-        with named_failures():
+        with named_failures(secret=token):
             try:
                 self._steps.send_task_success(taskToken=token, output=output)
             except self._spent_token:
@@ -144,7 +150,7 @@ class TaskResumer:
         # for 24 hours to be read from there.
         try:
             whole = _json(output | {"result": self._data_api.first_row(state.statement_id)})
-        except StatementRefused as error:
+        except AwsRefused as error:
             return _json(output | {"result": None, "result_omitted": shortened(str(error), _MAX_REASON_BYTES)})
         if (size := len(whole.encode())) > _MAX_OUTPUT_BYTES:
             return _json(output | {"result": None, "result_omitted": f"{size:,} bytes are more than a state passes on"})

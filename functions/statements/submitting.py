@@ -39,13 +39,19 @@ class TaskSubmitter:
         """
         task = CallbackTask.from_event(event)
         logger.append_keys(execution_arn=task.execution_arn)
-        statement_id = None
+        statement_id: str | None = None
         try:
             name = self._name(kind, task)
             logger.append_keys(statement_name=name)
-            statement = make_statement(name)
-            row = self.tokens.save_token(name, kind, task)
-            statement_id = row.statement_id or self._execute(row, statement)
+            found = self.tokens.find(name)
+            statement_id = found.statement_id if found is not None else None
+            if statement_id is None:
+                # Before a row is there: what can't be made must not look like what may have run.
+                statement = make_statement(name)
+                row = self.tokens.save_token(name, kind, task)
+                statement_id = row.statement_id or self._execute(row, statement)
+            else:
+                row = self.tokens.save_token(name, kind, task)
             logger.append_keys(statement_id=statement_id)
             if row.statement_id is None:
                 self.tokens.save_statement_id(name, statement_id)
@@ -86,7 +92,7 @@ class TaskSubmitter:
         return self.data_api.execute(statement, row.name, self.login)
 
     def _look_again(self, row: TokenRow, statement_id: str) -> None:
-        resumption = self.resumer.resume(row.name, statement_id)
+        resumption = self.resumer.resume(row.name, statement_id, just_submitted=row.statement_id is None)
         record_second_look(resumption, found=row.statement_id is not None)
         if resumption is Resumption.LATE:
             raise OutcomeNotTold(

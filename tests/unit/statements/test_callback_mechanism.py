@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.redshiftdata.models import redshiftdata_backends
 
 import aws_clients
-from errors import AwsUnavailable, MissingConfiguration
+import redshift_run_sps.app
+from errors import AwsRefused, AwsUnavailable, MissingConfiguration, PipelineError
 from statements.errors import OutcomeNotVisible, ProcedureNotAllowed, RedshiftBusy
 from tests.unit.waiting_task import ACCOUNT, REGION, TOKEN_TABLE
 
@@ -134,6 +135,7 @@ def test_bad_input_fails_the_task_at_once_and_reaches_neither_redshift_nor_the_t
     pipeline.submit(event)
     assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", error)
     assert pipeline.calls == []
+    assert boto3.resource("dynamodb", REGION).Table(TOKEN_TABLE).scan()["Items"] == []
 
 
 def test_a_second_event_changes_nothing_and_is_counted(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
@@ -301,6 +303,20 @@ def test_a_retried_task_resumes_at_once_when_its_statement_has_ended(pipeline: P
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
 
 
+def test_a_retried_task_finds_a_statement_that_the_stack_would_no_longer_submit(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    monkeypatch.setenv("ALLOWED_PROCEDURES", "etl.*")
+    redshift_run_sps.app._settings.cache_clear()
+    retried, waiting = _retried(pipeline, event)
+    pipeline.submit(retried)
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+
 def test_a_retried_task_is_told_the_outcome_that_its_first_token_was_told(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
@@ -439,7 +455,7 @@ def test_a_redrive_that_attached_does_not_run_anew_what_fails_after_it(pipeline:
             "Could not retrieve the query result as it has expired after 1658071606.",
             "StatementForgotten",
         ),
-        ("ValidationException", "id is malformed", "StatementRefused"),
+        ("ValidationException", "id is malformed", "AwsRefused"),
     ],
 )
 def test_a_statement_that_redshift_no_longer_knows_fails_its_task_by_name_and_is_not_run_again(
@@ -456,6 +472,62 @@ def test_a_statement_that_redshift_no_longer_knows_fails_its_task_by_name_and_is
     pipeline.submit(redriven)
     assert pipeline.outcome(waiting) == ("FAILED", error)
     assert len(pipeline.calls) == 1
+
+
+def test_a_statement_that_is_not_known_right_after_it_was_submitted_is_looked_at_again(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    mend = _fail_calls("redshift-data.ExecuteStatement", 500, "InternalServerException")
+    pipeline.submit(event)
+    mend()
+    mend = _fail_calls("redshift-data.DescribeStatement", 400, "ResourceNotFoundException")
+    retried, waiting = _retried(pipeline, event)
+    pipeline.submit(retried)
+    # A name that the state machine retries.
+    assert pipeline.outcome(waiting) == ("FAILED", "RedshiftUnavailable")
+    mend()
+    pipeline.end_statement()
+    retried, waiting = _retried(pipeline, retried, "third-token")
+    pipeline.submit(retried)
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+    assert len(pipeline.statements) == 1
+
+
+def _call_back_before_the_id_is_noted(pipeline: Pipeline, raised: list[str]) -> None:
+    """Let the event of the next statement come before ExecuteStatement has returned; note what its handling raises."""
+
+    def overtake(**_: Any) -> None:
+        try:
+            pipeline.call_back()
+        except PipelineError as error:
+            raised.append(type(error).__name__)
+
+    _on("after-call.redshift-data.ExecuteStatement", overtake)
+
+
+def test_an_event_of_a_statement_that_is_not_known_yet_is_left_to_its_next_delivery(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    mend = _fail_calls("redshift-data.DescribeStatement", 400, "ResourceNotFoundException")
+    raised: list[str] = []
+    _call_back_before_the_id_is_noted(pipeline, raised)
+    pipeline.submit(event)
+    assert raised == ["RedshiftUnavailable"]
+    mend()
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
+
+
+def test_an_event_of_a_statement_that_another_role_ran_under_a_name_of_ours_changes_nothing(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    _fail_calls("redshift-data.DescribeStatement", 400, "AccessDeniedException")
+    raised: list[str] = []
+    _call_back_before_the_id_is_noted(pipeline, raised)
+    pipeline.submit(event)
+    assert raised == []
+    assert _counted(capsys) == {"UnknownEvents": 1, "StatementsSubmitted": 1}
+    assert pipeline.is_waiting(event["execution"]["Id"])
 
 
 def test_a_statement_without_an_id_is_not_submitted_again_when_its_client_token_may_be_forgotten(
@@ -725,6 +797,19 @@ def test_neither_logs_nor_metrics_tell_the_token_or_the_message(
     assert event["execution"]["Id"] in printed
     assert event["task_token"] not in printed
     assert "personal matter" not in printed
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED"])
+def test_a_token_that_aws_quotes_is_in_no_error(pipeline: Pipeline, status: str) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement(status)
+    quoting = f"Value '{event['task_token']}' at 'taskToken' failed to satisfy constraint"
+    for operation in ("SendTaskSuccess", "SendTaskFailure"):
+        _fail_calls(f"stepfunctions.{operation}", 400, "ValidationException", quoting)
+    with pytest.raises(AwsRefused, match="Value '…' at 'taskToken'") as refusal:
+        pipeline.call_back()
+    assert event["task_token"] not in str(refusal.value)
 
 
 def test_a_function_without_its_configuration_says_what_is_missing(
