@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from dynamo_load.mapping import ItemMapping
+from records.table_state import Generation, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +29,38 @@ class LoadLimits:
 
 
 @dataclass(frozen=True)
+class Refresh:
+    """How a load writes only what differs from what the target is known to hold.
+
+    The rows of a key stand in one of `buckets` files' folders, and each bucket is one piece. `known` are the records
+    whose keys the target may hold, those of the last load that succeeded first; none: every row is written, as
+    `full_because` says in words. Only if `digests_hold`, a row can be found unchanged. `deletes` (mode `mirror`) is
+    whether keys that the query does not return are deleted, and `deletes_allowed` the share of them that may be.
+    `key_form` is what the text of a key depends on.
+    """
+
+    buckets: int
+    key_form: str
+    known: tuple[Generation, ...] = ()
+    digests_hold: bool = True
+    full_because: str | None = None
+    deletes: bool = False
+    deletes_allowed: float = 0.0
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` made of one."""
+        return cls(**{**document, "known": tuple(Generation(**generation) for generation in document["known"])})
+
+
+@dataclass(frozen=True)
 class LoadPlan:
     """What every loader is told; its size does not grow with the rows.
 
     `load_id` names the load in the ledger and in the data bucket `bucket`, where the Distributed Map reads
-    `pieces_key`; `pieces`, `files`, `rows` and `bytes` are totals.
+    `pieces_key`; `pieces`, `files`, `rows` and `bytes` are totals. `refresh` is None if every row is written and none
+    noted (mode `upsert`). A `dry_run` sends and notes nothing. `verify_sample` is how many items of the whole load are
+    read back. `progress` is how far an incremental load will have come.
     """
 
     load_id: str
@@ -44,13 +72,20 @@ class LoadPlan:
     bytes: int
     mapping: ItemMapping
     limits: LoadLimits
+    refresh: Refresh | None = None
+    dry_run: bool = False
+    verify_sample: int = 0
+    progress: Progress | None = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read a plan."""
+        refresh, progress = document["refresh"], document["progress"]
         typed = {
             "mapping": ItemMapping.from_json(document["mapping"]),
             "limits": LoadLimits(**document["limits"]),
+            "refresh": refresh and Refresh.from_json(refresh),
+            "progress": progress and Progress(**progress),
         }
         return cls(**{**document, **typed})
 
@@ -66,11 +101,15 @@ class Slice:
 
 @dataclass(frozen=True)
 class Piece:
-    """One loader's share of a load. Its rows count from 0, in the order of the slices."""
+    """One loader's share of a load. Its rows count from 0, in the order of the slices.
+
+    `bucket` is the number of the bucket that the piece is, all of it, in a load that has buckets.
+    """
 
     name: str
     rows: int
     slices: tuple[Slice, ...]
+    bucket: int | None = None
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> Self:
@@ -82,4 +121,5 @@ class Piece:
                 Slice(part["key"], None if part["row_groups"] is None else tuple(part["row_groups"]), part["rows"])
                 for part in item["slices"]
             ),
+            bucket=item["bucket"],
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, cast
 
@@ -100,6 +101,7 @@ def _described(dynamodb: "DynamoDBClient", name: str) -> TargetTable:
         ttl_attribute=ttl["AttributeName"] if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING") else None,
         index_keys=tuple(IndexKeyAttribute(name, types[name], limit) for name, limit in limits.items()),
         local_indexes=tuple(_local_index(index) for index in table.get("LocalSecondaryIndexes", ())),
+        made=table["CreationDateTime"].astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ"),
     )
 
 

@@ -41,6 +41,7 @@ class LocalIndex:
 class TargetTable:
     """A table's name and what it asks of its items.
 
+    `made` tells it from other tables of that name: the time of its creation ("" as the stack is configured for it).
     `key` is the partition key and, where there is one, the sort key; `index_keys` are the key attributes of the
     secondary indexes, `local_indexes` those indexes whose entries count towards the size of an item; items expire by
     `ttl_attribute` (None: they don't), and if `ttl_required`, rows without it are not what is meant.
@@ -52,6 +53,7 @@ class TargetTable:
     ttl_required: bool = False
     index_keys: tuple[IndexKeyAttribute, ...] = ()
     local_indexes: tuple[LocalIndex, ...] = ()
+    made: str = ""
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -66,4 +68,5 @@ class TargetTable:
                 LocalIndex(index["sort_key"], None if index["projected"] is None else tuple(index["projected"]))
                 for index in document["local_indexes"]
             ),
+            made=document["made"],
         )

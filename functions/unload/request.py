@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,15 @@ AtLeastZero = Annotated[int, Field(ge=0)]
 # A table's name, and never its ARN: one table has one lock.
 TableName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
 Loaders = Annotated[int, Field(ge=1, le=_MAX_LOADERS)]
+Share = Annotated[float, Field(ge=0, le=1)]
+LoadName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,89}$")]
+
+
+class Incremental(ExecutionInput):
+    """Only rows whose `column` lies beyond the highest value so far, less `overlap_seconds` for rows that come late."""
+
+    column: str
+    overlap_seconds: AtLeastZero = 0
 
 
 class LoadRequest(ExecutionInput):
@@ -26,6 +35,12 @@ class LoadRequest(ExecutionInput):
     run at once, `rejects_allowed` how many rejected rows a load survives; each None means the stack's parameter.
     `target_table` is loaded in the place of the stack's own, `attributes` gives columns another name in the items.
     `wait` lets a load wait for one into the same table. `dry_run` unloads and reports without writing to the target.
+
+    `mode` `changes` writes only rows that differ from what the table is known to hold, `mirror` also deletes what the
+    query no longer returns, unless that is more than the share `deletes_allowed` of what is known. `full` forgets what
+    is known, and begins anew; `unique` does so for `upsert`, so that the last row of a key is written, and only that.
+    `incremental` unloads only newer rows. `verify_sample` items are read back at the end.
+    `resume` goes on with the failed load of that name.
     """
 
     query: str | None = None
@@ -39,6 +54,13 @@ class LoadRequest(ExecutionInput):
     attributes: dict[str, str] = Field(default_factory=dict)
     wait: bool = False
     dry_run: bool = False
+    mode: Literal["upsert", "changes", "mirror"] = "upsert"
+    deletes_allowed: Share = 0.1
+    full: bool = False
+    unique: bool = False
+    incremental: Incremental | None = None
+    verify_sample: AtLeastZero = 0
+    resume: LoadName | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -84,12 +84,17 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
                     "ttl_required": False,
                     "index_keys": [],
                     "local_indexes": [],
+                    "made": listed["plan"]["mapping"]["target"]["made"],
                 },
                 "super_columns": ["more"],
                 "char_columns": ["stars"],
                 "attributes": {"STARS": "rating"},
             },
             "limits": {"max_write_units_per_second": 500, "rejects_allowed": 3, "loader_concurrency": 2},
+            "refresh": None,
+            "dry_run": False,
+            "verify_sample": 0,
+            "progress": None,
         },
     }
     assert pieces() == [
@@ -100,6 +105,7 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
                 {"key": f"{PREFIX}0000_part_00.parquet", "row_groups": None, "rows": 10},
                 {"key": f"{PREFIX}0001_part_00.parquet", "row_groups": None, "rows": 20},
             ],
+            "bucket": None,
         }
     ]
 

@@ -1,6 +1,7 @@
 """PrepareLoadFunction: the target as DynamoDB knows it, or a named failure before anything is unloaded."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -41,7 +42,9 @@ def answer_with(service: Literal["dynamodb", "stepfunctions"], operation: str, s
 class TestTarget:
     def test_the_configured_table_is_described(self) -> None:
         make_target([("id", "S")], global_indexes=[[("author", "S")]])
-        assert prepare() == {
+        prepared = prepare()
+        assert re.fullmatch(r"\d{8}T\d{6}\.\d{6}Z", prepared["target"].pop("made"))
+        assert prepared == {
             "target": {
                 "name": "reviews",
                 "key": [{"name": "id", "type": "S"}],

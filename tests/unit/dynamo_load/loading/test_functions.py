@@ -71,6 +71,7 @@ class Load:
                     "ttl_required": True,
                     "index_keys": [{"name": "author", "type": "S", "max_bytes": 2048}],
                     "local_indexes": [{"sort_key": "author", "projected": ["facts"]}],
+                    "made": "",
                 },
                 "super_columns": ["facts"],
                 "char_columns": ["code"],
@@ -81,6 +82,10 @@ class Load:
                 "rejects_allowed": self.rejects_allowed,
                 "loader_concurrency": 2,
             },
+            "refresh": None,
+            "dry_run": False,
+            "verify_sample": 0,
+            "progress": None,
         }
 
     def run(self, number: int, milliseconds_left: int = 60_000) -> dict[str, Any]:
@@ -88,7 +93,7 @@ class Load:
         file = self.files[number]
         event = {
             "plan": self.plan,
-            "piece": {"name": f"{number:05}", "rows": file["rows"], "slices": [file]},
+            "piece": {"name": f"{number:05}", "rows": file["rows"], "slices": [file], "bucket": None},
             "execution_arn": EXECUTION,
         }
         result: dict[str, Any] = load_dynamo.app.handler(json.loads(json.dumps(event)), Context(milliseconds_left))
