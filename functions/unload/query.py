@@ -65,11 +65,12 @@ class _Token(NamedTuple):
 
 
 def single_select(text: str) -> str:
-    """The query without semicolons at its end; raises InvalidQuery unless it is exactly one SELECT or WITH."""
+    """The query with blanks for semicolons at its end; raises InvalidQuery unless it is exactly one SELECT or WITH."""
     tokens = _tokens(text, "query")
     while tokens and tokens[-1].text == ";":
         semicolon = tokens.pop()
-        text = text[: semicolon.start] + text[semicolon.end :]
+        # A blank, as without one its neighbours may be read as one: `5 -;-- x`, which is no query, as `5`.
+        text = text[: semicolon.start] + " " + text[semicolon.end :]
     _check_one_expression(tokens, "query")
     first = next((token for token in tokens if token.text != "("), tokens[0])
     if first.text.lower() not in {"select", "with"}:

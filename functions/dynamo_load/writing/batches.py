@@ -53,13 +53,13 @@ class Delivery(Generic[B]):
 
 
 class Request(Generic[B]):
-    """Neighbouring rows of a batch that go together, and what of them is still to be stored."""
+    """Neighbouring rows of a batch that go together, `row_count` in all; of these, `rows` are still to be stored."""
 
-    __slots__ = ("_first_row", "_row_count", "_text", "attempts", "delivery", "items", "rows", "write_units")
+    __slots__ = ("_first_row", "_text", "attempts", "delivery", "items", "row_count", "rows", "write_units")
 
     def __init__(self, delivery: Delivery[B], first_row: int, row_count: int, text: bytes) -> None:
         self.delivery = delivery
-        self._first_row, self._row_count, self._text = first_row, row_count, text
+        self._first_row, self.row_count, self._text = first_row, row_count, text
         self.items, self.rows = text, row_count
         self.write_units = delivery.batch.write_units * row_count / delivery.batch.rows
         self.attempts = 0
@@ -79,16 +79,16 @@ class Request(Generic[B]):
     def halves(self) -> tuple[Request[B], Request[B]]:
         """Two requests in place of this one, which must be of several rows.
 
-        Of all its rows, also those that are stored: which were given back can't be told, as DynamoDB may have written
-        them in its own way, and a row may be stored twice.
+        They have all its rows, those that are stored already as well. DynamoDB may write a row that it gives back in
+        other words than it was sent, so it can't be told from the rest; and to store a row twice does no harm.
         """
         puts = self._text.split(_NEXT_PUT)
-        middle = self._row_count // 2
+        middle = self.row_count // 2
         first = Request(self.delivery, self._first_row, middle, _NEXT_PUT.join(puts[:middle]))
         second = Request(
             self.delivery,
             self._first_row + middle,
-            self._row_count - middle,
+            self.row_count - middle,
             _PUT + _NEXT_PUT.join(puts[middle:]),
         )
         self.delivery.requests += 1
@@ -97,7 +97,7 @@ class Request(Generic[B]):
     @property
     def of_one_row(self) -> bool:
         """Whether a refusal is of this very row."""
-        return self._row_count == 1
+        return self.row_count == 1
 
     def refuse(self, detail: str) -> None:
         """Note the refusal of the only row."""

@@ -104,7 +104,8 @@ class BatchTransport(Generic[B]):
         refused alone are known: at most one request less than twice its rows.
 
         Raises DynamoDbRefused, EndpointNotTrusted, CredentialsUnavailable, or what `WriteBudget.take` raises, for what
-        can't be retried here, and WritesStalled if no batch was done before the deadline though some were sent.
+        can't be retried here, and WritesStalled if no batch was done before the deadline and a request had to be sent
+        again; requests that were merely not answered by then are no stall.
         """
         source: Iterator[B] | None = batches
         done = 0
@@ -212,7 +213,7 @@ class BatchTransport(Generic[B]):
 
     def _throttled(self, rows: int, exchange: Exchange[Request[B]], *, limit_used: bool) -> None:
         self._concurrency.throttled(
-            rows / exchange.subject.delivery.batch.rows,
+            rows / exchange.subject.row_count,
             sent_at=exchange.sent_at,
             now=time.monotonic(),
             limit_used=limit_used,

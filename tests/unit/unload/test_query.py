@@ -1,5 +1,7 @@
 """Which queries are taken for one SELECT, and how a table is made into one."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,13 +39,15 @@ def test_one_select_is_taken_as_it_is(query: str) -> None:
 @pytest.mark.parametrize(
     ("query", "without"),
     [
-        ("SELECT 1;", "SELECT 1"),
-        ("SELECT '😀';", "SELECT '😀'"),
-        ("SELECT 1 ; ;\n", "SELECT 1  \n"),
-        ("SELECT ';' ; -- done", "SELECT ';'  -- done"),
+        ("SELECT 1;", "SELECT 1 "),
+        ("SELECT '😀';", "SELECT '😀' "),
+        ("SELECT 1 ; ;\n", "SELECT 1    \n"),
+        ("SELECT ';' ; -- done", "SELECT ';'   -- done"),
+        ("SELECT 5 -;-- x", "SELECT 5 - -- x"),
+        ("SELECT 5 -;;-- x", "SELECT 5 -  -- x"),
     ],
 )
-def test_semicolons_at_the_end_are_dropped(query: str, without: str) -> None:
+def test_semicolons_at_the_end_are_blanked(query: str, without: str) -> None:
     assert single_select(query) == without
 
 
@@ -128,7 +132,7 @@ def test_a_name_that_is_no_identifier_is_refused(table: str, columns: list[str] 
 
 
 def test_the_input_goes_before_the_configured_query() -> None:
-    assert requested_query(LoadRequest(), "SELECT 1;") == "SELECT 1"
+    assert requested_query(LoadRequest(), "SELECT 1;") == "SELECT 1 "
     assert requested_query(LoadRequest(query="SELECT 2"), "SELECT 1") == "SELECT 2"
     assert requested_query(LoadRequest(table="t"), "SELECT 1") == 'SELECT * FROM "t"'
     with pytest.raises(InvalidQuery):
@@ -140,7 +144,24 @@ def test_a_stack_without_a_query_needs_one_from_the_input() -> None:
         requested_query(LoadRequest(), "")
 
 
-@given(st.text(alphabet=st.sampled_from("';\"\\$()-/*\n a"), max_size=12))
+QUERY_TEXT = st.text(alphabet=st.sampled_from("';\"\\$()-/*\n a"), max_size=12)
+
+
+@given(QUERY_TEXT)
+def test_what_is_taken_is_the_text_itself_but_for_semicolons_at_its_end(text: str) -> None:
+    given_text = f"SELECT {text}"
+    try:
+        query = single_select(given_text)
+    except InvalidQuery:
+        return
+    blanked = [place for place, (sent, came) in enumerate(zip(query, given_text, strict=True)) if sent != came]
+    assert all((query[place], given_text[place]) == (" ", ";") for place in blanked)
+    after_query = given_text[blanked[0] :] if blanked else ""
+    assert re.fullmatch(r"(?:;|\s|--[^\n]*|/\*.*\*/)*", after_query, re.DOTALL)
+    assert single_select(query) == query
+
+
+@given(QUERY_TEXT)
 def test_what_is_taken_can_be_nested_without_changing_what_follows(text: str) -> None:
     """Around any query that is taken, the parenthesis that nests it is still read as one."""
     try:

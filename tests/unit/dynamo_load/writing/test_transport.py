@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
 import botocore.session
 import pytest
@@ -13,6 +14,7 @@ from botocore.credentials import CredentialProvider, CredentialResolver, Credent
 
 from dynamo_load.errors import CredentialsUnavailable, DynamoDbRefused, EndpointNotTrusted, WritesStalled
 from dynamo_load.writing.batches import Batch
+from dynamo_load.writing.concurrency import AdaptiveConcurrency
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
 from tests.unit.dynamo_load.writing.conftest import Writer
 
@@ -421,6 +423,26 @@ def test_a_table_that_throttles_gets_fewer_requests_and_most_of_them_succeed(wri
         assert report.keys == 20_000
         assert report.keys_stored_again == 0
     assert report.rows_received < 2 * 20_000
+
+
+def test_a_part_of_a_batch_that_was_taken_apart_is_throttled_by_its_own_rows(
+    write_to: WriteTo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[float] = []
+    throttled = AdaptiveConcurrency.throttled
+
+    def noted(self: AdaptiveConcurrency, share: float, **moments: Any) -> None:
+        shares.append(share)
+        throttled(self, share, **moments)
+
+    monkeypatch.setattr(AdaptiveConcurrency, "throttled", noted)
+    behaviour = SinkBehaviour(key="pk", refusal=TOO_LARGE, refused_keys=("row-0",), throttled_share=0.5)
+    with DynamoDbSink(behaviour) as sink:
+        writer = write_to(sink)
+        writer.send(25)
+        # The whole batch is refused, so only parts of it are throttled.
+        assert sink.report().answers["throttled"] == len(shares) > 0
+    assert set(shares) == {1.0}
 
 
 def test_waiting_for_answers_takes_no_processor_time(write_to: WriteTo) -> None:
