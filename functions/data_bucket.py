@@ -25,6 +25,11 @@ def pieces_key(load_id: str) -> str:
     return f"loads/{load_id}/pieces.json"
 
 
+def plan_key(load_id: str) -> str:
+    """The plan of a load, with which another execution can go on with it."""
+    return f"loads/{load_id}/plan.json"
+
+
 def rejects_prefix(load_id: str) -> str:
     """The rejected rows."""
     return f"rejects/{load_id}/"
@@ -33,3 +38,13 @@ def rejects_prefix(load_id: str) -> str:
 def rejects_url(bucket: str, load_id: str) -> str:
     """Where the rejected rows are, for people."""
     return f"s3://{bucket}/{rejects_prefix(load_id)}"
+
+
+def records_prefix(table: str, made: str) -> str:
+    """What is known of the contents of the table that was made at `made`: the records of all loads."""
+    return f"records/{table}/{made}/"
+
+
+def record_key(table: str, made: str, load_id: str, bucket: int) -> str:
+    """The record that a load has left of one bucket."""
+    return f"{records_prefix(table, made)}{load_id}/{bucket:05d}.parquet"

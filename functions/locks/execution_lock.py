@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, ConditionCheckTypeDef
     from mypy_boto3_stepfunctions import SFNClient
 
 ENTRY = "lock"
@@ -72,6 +72,16 @@ class ExecutionLock:
             answer = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
         holder = answer["Item"]["holder"]["S"] if "Item" in answer else self._execution
         return None if holder == self._execution else holder
+
+    def condition(self) -> ConditionCheckTypeDef:
+        """The condition, for a transaction, that this execution holds the lock."""
+        return {
+            "TableName": self._table,
+            "Key": self._key,
+            "ConditionExpression": "#holder = :me",
+            "ExpressionAttributeNames": {"#holder": "holder"},
+            "ExpressionAttributeValues": {":me": {"S": self._execution}},
+        }
 
     def _touch(self, condition: str, values: dict[str, AttributeValueTypeDef]) -> _Hold | None:
         """Write this execution into the row if it has none or the condition holds; else return what is there."""

@@ -9,6 +9,7 @@ from locks.execution_lock import ExecutionLock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import ConditionCheckTypeDef
     from mypy_boto3_stepfunctions import SFNClient
 
 LONGEST_WAIT_SECONDS = 10 * 3600
@@ -50,6 +51,10 @@ class TableLock:
     def check(self) -> None:
         """Look whether the table is still this execution's."""
         self._refuse(self._lock.holder())
+
+    def condition(self) -> ConditionCheckTypeDef:
+        """The condition, for a transaction, that the table is this execution's."""
+        return self._lock.condition()
 
     def _refuse(self, holder: str | None) -> None:
         if holder:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
+
+from aws_errors import named_failures
+from errors import AwsUnavailable
+from locks.table import TableLock
+from records.errors import RecordUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutTypeDef
+
+_ENTRY = "record"
+# Of the JSON in the row: raised by whoever changes what a state means to code that reads it.
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -58,3 +71,73 @@ class TableState:
             "progress": progress and Progress(**progress),
         }
         return cls(**{**document, **typed})
+
+
+class TableStates:
+    """The row of the target table `table` in `ledger_table`, as the execution `execution_arn` reads and writes it.
+
+    Every call raises AwsUnavailable and AwsRefused.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient, ledger_table: str, table: str, execution_arn: str) -> None:
+        self._dynamodb, self._ledger_table, self._table = dynamodb, ledger_table, table
+        self._key: dict[str, AttributeValueTypeDef] = {"loadId": {"S": f"table#{table}"}, "entry": {"S": _ENTRY}}
+        self._lock = TableLock(dynamodb, ledger_table, table, execution_arn)
+        self._version = 0
+
+    def read(self, *, anew: bool = False) -> TableState | None:
+        """Return what is noted of the table, or None; raises RecordUnreadable, but not for a load that begins `anew`.
+
+        To that, what can't be read is nothing, and `write` replaces it.
+        """
+        self._version, text = self._row()
+        if not self._version:
+            return None
+        try:
+            document = json.loads(text)
+            if document["format"] == _FORMAT:
+                return TableState.from_json(document["state"])
+            found = f"has the format {document['format']}, this code writes {_FORMAT}"
+        except (ValueError, LookupError, TypeError) as error:
+            found = f"is damaged ({type(error).__name__})"
+        if anew:
+            return None
+        raise RecordUnreadable(
+            f'give "full": true, which writes all rows and notes them anew: what is noted of table {self._table} '
+            f"{found}."
+        )
+
+    def write(self, state: TableState) -> None:
+        """Replace what was read, if it is still there and the table is this execution's; doing it twice does no harm.
+
+        Raises TableIsBeingLoaded if it is another's.
+        """
+        text = json.dumps({"format": _FORMAT, "state": asdict(state)})
+        with named_failures():
+            try:
+                self._dynamodb.transact_write_items(
+                    TransactItems=[{"ConditionCheck": self._lock.condition()}, {"Put": self._replacement(text)}]
+                )
+            except self._dynamodb.exceptions.TransactionCanceledException as error:
+                self._lock.check()
+                if self._row() != (self._version + 1, text):
+                    raise AwsUnavailable(
+                        f"what is noted of table {self._table} was changed meanwhile, try again later: {error}"
+                    ) from error
+        self._version += 1
+
+    def _replacement(self, text: str) -> PutTypeDef:
+        return {
+            "TableName": self._ledger_table,
+            "Item": self._key | {"state": {"S": text}, "version": {"N": str(self._version + 1)}},
+            "ConditionExpression": "attribute_not_exists(#version) OR #version = :read",
+            "ExpressionAttributeNames": {"#version": "version"},
+            "ExpressionAttributeValues": {":read": {"N": str(self._version)}},
+        }
+
+    def _row(self) -> tuple[int, str]:
+        """The row's version and text; 0 if there is none."""
+        with named_failures():
+            answer = self._dynamodb.get_item(TableName=self._ledger_table, Key=self._key, ConsistentRead=True)
+        row = answer.get("Item")
+        return (int(row["version"]["N"]), row["state"]["S"]) if row else (0, "")
