@@ -82,11 +82,14 @@ class PieceLoader:
         """Load a piece, or go on with it. Its totals are returned; `next_row` short of its rows hands it over."""
         started = self._recorded = time.monotonic()
         before = self._ledger.take_over()
-        if before.next_row == piece.rows:
+        if before.finished:
             return before
+        self._piece = piece
         self._watermark = Watermark(before, lambda: time.monotonic() - started)
         try:
             self._lock.begin()
+            if not piece.rows:
+                return self._record()
             self._reader = PieceReader(self._s3, self._bucket, piece)
             encoder = ItemEncoder(self._reader.schema, self._mapping)
             with closing(self._batches(self._reader, encoder, before.next_row)) as batches:
@@ -188,6 +191,7 @@ class PieceLoader:
     def _record(self) -> Tally:
         self._recorded = time.monotonic()
         tally = self._watermark.tally
+        tally.finished = tally.next_row == self._piece.rows
         self._lock.check()
         self._ledger.record(tally)
         if tally.rejected > self._rejects_allowed:

@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     plan, piece = LoadPlan.from_json(event["plan"]), Piece.from_json(event["piece"])
     tally = _loader(plan, piece, event["execution_arn"], _settings(), context).load(piece)
     logger.info("piece loaded", rows=piece.rows, **asdict(tally))
-    return {"piece": piece.name, "finished": tally.next_row == piece.rows, "next_row": tally.next_row}
+    return {"piece": piece.name, "finished": tally.finished, "next_row": tally.next_row}
 
 
 def _loader(

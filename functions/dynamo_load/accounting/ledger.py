@@ -30,21 +30,32 @@ _FAILURE_CHARACTERS = 1_000
 _NOBODY: AttributeValueTypeDef = {"S": "nobody: the load has failed"}
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Tally:
-    """What has become of the first `next_row` rows of a piece; the row to go on with is `next_row`.
+    """What has become of a piece's rows below `next_row`, the one to go on with; keys to delete count as further rows.
 
-    `item_bytes` is the size of the written items as request text, `write_units` what DynamoDB said they consumed,
-    `seconds` how long loaders were at it. `next_row = written + rejected + superseded`.
+    `item_bytes` is the size of the written items as request text, `write_units` what DynamoDB said was consumed,
+    `units_saved` what writing the unchanged rows would have cost, `recorded_keys` how many keys the piece's record
+    holds, `seconds` how long loaders were at it. `finished` says that no row is left, and the record stored.
     """
 
     next_row: int = 0
     written: int = 0
+    unchanged: int = 0
     rejected: int = 0
     superseded: int = 0
+    deleted: int = 0
     item_bytes: int = 0
     write_units: float = 0.0
+    units_saved: int = 0
+    recorded_keys: int = 0
     seconds: float = 0.0
+    finished: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows that are settled, in whichever way."""
+        return self.written + self.unchanged + self.rejected + self.superseded
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ class PieceEntry:
     def finished(self) -> bool:
         """Whether every row of the piece is settled, and in one way only."""
         tally = self.tally
-        return tally.next_row == self.rows == tally.written + tally.rejected + tally.superseded
+        return tally.finished and tally.rows == self.rows and tally.next_row == self.rows + tally.deleted
 
 
 class PieceLedger:
@@ -110,11 +121,16 @@ class PieceLedger:
             {
                 "nextRow": _number(tally.next_row),
                 "written": _number(tally.written),
+                "unchanged": _number(tally.unchanged),
                 "rejected": _number(tally.rejected),
                 "superseded": _number(tally.superseded),
+                "deleted": _number(tally.deleted),
                 "itemBytes": _number(tally.item_bytes),
                 "writeUnits": _number(tally.write_units),
+                "unitsSaved": _number(tally.units_saved),
+                "recordedKeys": _number(tally.recorded_keys),
                 "seconds": _number(tally.seconds),
+                "finished": {"BOOL": tally.finished},
             }
         )
 
@@ -196,11 +212,16 @@ def _tally(entry: Mapping[str, Any]) -> Tally:
     return Tally(
         next_row=int(entry["nextRow"]["N"]),
         written=int(entry["written"]["N"]),
+        unchanged=int(entry["unchanged"]["N"]),
         rejected=int(entry["rejected"]["N"]),
         superseded=int(entry["superseded"]["N"]),
+        deleted=int(entry["deleted"]["N"]),
         item_bytes=int(entry["itemBytes"]["N"]),
         write_units=float(entry["writeUnits"]["N"]),
+        units_saved=int(entry["unitsSaved"]["N"]),
+        recorded_keys=int(entry["recordedKeys"]["N"]),
         seconds=float(entry["seconds"]["N"]),
+        finished=entry["finished"]["BOOL"],
     )
 
 

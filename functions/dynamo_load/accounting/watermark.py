@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dynamo_load.accounting.ledger import Tally
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 class Span:
     """Neighbouring rows of a piece up to row `end` (exclusive), settled together; most are one batch.
 
-    `written` of them are to be written, the others are rejected or superseded.
+    `written` of them are to be written and `deleted` keys to be deleted, the others need no request. `units_saved` is
+    what writing the unchanged ones would cost.
     """
 
     end: int
-    written: int
-    rejected: int
-    superseded: int
-    item_bytes: int
+    written: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    superseded: int = 0
+    deleted: int = 0
+    item_bytes: int = 0
+    units_saved: int = 0
     write_units: float = 0.0
     settled: bool = False
 
@@ -38,24 +42,18 @@ class Watermark:
     """Counts the rows below the first one that isn't settled, so that nothing is counted that might be done again."""
 
     def __init__(self, tally: Tally, seconds: Callable[[], float]) -> None:
-        self._next_row, self._written = tally.next_row, tally.written
-        self.rejected, self._superseded = tally.rejected, tally.superseded
-        self._item_bytes, self._write_units = tally.item_bytes, tally.write_units
-        self._seconds_before, self._seconds = tally.seconds, seconds
+        self._tally, self._seconds = replace(tally), seconds
         self._open: deque[Span] = deque()
 
     @property
     def tally(self) -> Tally:
         """The rows counted, and the `seconds` so far."""
-        return Tally(
-            next_row=self._next_row,
-            written=self._written,
-            rejected=self.rejected,
-            superseded=self._superseded,
-            item_bytes=self._item_bytes,
-            write_units=self._write_units,
-            seconds=self._seconds_before + self._seconds(),
-        )
+        return replace(self._tally, seconds=self._tally.seconds + self._seconds())
+
+    @property
+    def rejected(self) -> int:
+        """The rejected rows counted."""
+        return self._tally.rejected
 
     def expect(self, span: Span) -> None:
         """Add a span that follows the last one."""
@@ -65,11 +63,15 @@ class Watermark:
         """Count a span, and what writing it consumed, as soon as every span before it is settled."""
         span.settled = True
         span.write_units = write_units
+        tally = self._tally
         while self._open and self._open[0].settled:
             counted = self._open.popleft()
-            self._next_row = counted.end
-            self._written += counted.written
-            self.rejected += counted.rejected
-            self._superseded += counted.superseded
-            self._item_bytes += counted.item_bytes
-            self._write_units += counted.write_units
+            tally.next_row = counted.end
+            tally.written += counted.written
+            tally.unchanged += counted.unchanged
+            tally.rejected += counted.rejected
+            tally.superseded += counted.superseded
+            tally.deleted += counted.deleted
+            tally.item_bytes += counted.item_bytes
+            tally.write_units += counted.write_units
+            tally.units_saved += counted.units_saved

@@ -18,13 +18,14 @@ _NEAREST_SHOWN = 3
 
 
 def attribute_names(columns: Sequence[str], mapping: ItemMapping) -> dict[str, str]:
-    """Return each column's attribute name.
+    """Return the attribute name of each column but the hash's.
 
     `mapping.attributes` names it, or an attribute of the table's key, TTL or indexes whose name is the column's but for
     case (Redshift writes names in lower case unless it is told otherwise), or it is the column's own name. Raises
     AmbiguousColumns, MissingKeyColumn, MissingTtlColumn, and UnknownColumn if `mapping.attributes` has a name that no
     column has in any case.
     """
+    columns = [column for column in columns if column != mapping.hash_column]
     _check_distinct(columns)
     folded = {column.lower(): column for column in columns}
     names = _renamed(folded, mapping)

@@ -110,7 +110,7 @@ class Stage:
         return {"key": key, "row_groups": None, "rows": len(rows)}
 
     def piece(self, *slices: dict[str, Any], name: str = "00000") -> Piece:
-        item = {"name": name, "rows": sum(part["rows"] for part in slices), "slices": slices}
+        item = {"name": name, "rows": sum(part["rows"] for part in slices), "slices": slices, "bucket": None}
         return Piece.from_json(json.loads(json.dumps(item)))
 
     def piece_of(self, rows: pa.Table, row_group_rows: int = 1_000_000) -> Piece:

@@ -89,6 +89,7 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
                 "super_columns": ["more"],
                 "char_columns": ["stars"],
                 "attributes": {"STARS": "rating"},
+                "hash_column": None,
             },
             "limits": {"max_write_units_per_second": 500, "rejects_allowed": 3, "loader_concurrency": 2},
             "refresh": None,

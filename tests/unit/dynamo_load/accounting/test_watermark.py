@@ -10,17 +10,39 @@ from hypothesis import strategies as st
 from dynamo_load.accounting.ledger import Tally
 from dynamo_load.accounting.watermark import Span, Watermark
 
-BEFORE = Tally(next_row=7, written=4, rejected=2, superseded=1, item_bytes=400, write_units=5.5, seconds=100.0)
+BEFORE = Tally(
+    next_row=12,
+    written=4,
+    unchanged=3,
+    rejected=2,
+    superseded=1,
+    deleted=2,
+    item_bytes=400,
+    write_units=5.5,
+    units_saved=4,
+    seconds=100.0,
+)
 
 
 @st.composite
 def _spans(draw: st.DrawFn) -> tuple[list[Span], list[int]]:
     """Neighbouring spans after the rows that are done, and an order in which they are settled."""
-    counts = draw(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=8))
+    counts = draw(st.lists(st.tuples(*[st.integers(0, 3)] * 5), min_size=1, max_size=8))
     row, spans = BEFORE.next_row, []
-    for written, rejected, superseded in counts:
-        row += written + rejected + superseded
-        spans.append(Span(row, written, rejected, superseded, item_bytes=100 * written))
+    for written, unchanged, rejected, superseded, deleted in counts:
+        row += written + unchanged + rejected + superseded + deleted
+        spans.append(
+            Span(
+                row,
+                written=written,
+                unchanged=unchanged,
+                rejected=rejected,
+                superseded=superseded,
+                deleted=deleted,
+                item_bytes=100 * written,
+                units_saved=2 * unchanged,
+            )
+        )
     return spans, draw(st.permutations(range(len(spans))))
 
 
@@ -39,14 +61,15 @@ def test_spans_count_in_their_order_whatever_the_order_they_are_settled_in(drawn
             BEFORE,
             next_row=spans[done - 1].end if done else BEFORE.next_row,
             written=BEFORE.written + sum(span.written for span in spans[:done]),
+            unchanged=BEFORE.unchanged + sum(span.unchanged for span in spans[:done]),
             rejected=BEFORE.rejected + sum(span.rejected for span in spans[:done]),
             superseded=BEFORE.superseded + sum(span.superseded for span in spans[:done]),
+            deleted=BEFORE.deleted + sum(span.deleted for span in spans[:done]),
+            units_saved=BEFORE.units_saved + sum(span.units_saved for span in spans[:done]),
             item_bytes=BEFORE.item_bytes + sum(span.item_bytes for span in spans[:done]),
             write_units=BEFORE.write_units + 0.5 * done,
         )
-        assert watermark.tally.next_row == sum(
-            (watermark.tally.written, watermark.tally.rejected, watermark.tally.superseded)
-        )
+        assert watermark.tally.next_row == watermark.tally.rows + watermark.tally.deleted
 
 
 def test_the_seconds_of_a_piece_are_those_of_all_its_loaders() -> None:

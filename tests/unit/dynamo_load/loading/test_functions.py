@@ -76,6 +76,7 @@ class Load:
                 "super_columns": ["facts"],
                 "char_columns": ["code"],
                 "attributes": self.attributes,
+                "hash_column": None,
             },
             "limits": {
                 "max_write_units_per_second": self.budget,
