@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -55,7 +56,7 @@ class Fault:
         if (found := text.count(self.find)) != 1:
             raise StaleFaultError(f"{self.file} has {self.find!r} {found} times, not once")
         for test in self.tests:
-            if not (root / test.partition("::")[0]).exists():
+            if not _is_there(root, test):
                 raise StaleFaultError(f"{test} is not there")
         planted = text.replace(self.find, self.replace)
         if planted == text:
@@ -63,6 +64,14 @@ class Fault:
         if file.suffix == ".py":
             _parse(planted)
         return planted
+
+
+def _is_there(root: Path, test: str) -> bool:
+    path, *names = test.split("::")
+    if not names:
+        return (root / path).exists()
+    text = (root / path).read_text() if (root / path).is_file() else ""
+    return all(re.search(rf"^ *(def|class) {name}\b", text, re.MULTILINE) for name in names)
 
 
 def _parse(source: str) -> None:

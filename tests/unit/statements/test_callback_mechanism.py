@@ -364,6 +364,15 @@ def test_a_call_that_the_data_api_refuses_fails_the_task_with_its_message(pipeli
     assert "not now" in cause
 
 
+def test_what_aws_says_of_a_refusal_is_cut_to_what_a_cause_may_be(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    _fail_calls("redshift-data.ExecuteStatement", 400, "ValidationException", "é" * 100_000)
+    pipeline.submit(event)
+    (cause,) = pipeline.causes
+    assert cause.startswith("ExecuteStatement was refused (ValidationException): éééé")
+    assert 32_768 - 2 <= len(cause.encode()) <= 32_768
+
+
 def test_an_outcome_that_cannot_be_read_now_is_left_to_the_events_next_delivery(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
@@ -721,13 +730,13 @@ def test_a_result_is_passed_on_up_to_the_last_byte_of_what_a_state_may(pipeline:
     outputs: list[str] = []
     _on("provide-client-params.stepfunctions.SendTaskSuccess", lambda params, **_: outputs.append(params["output"]))
     around = len(json.dumps(_with_result(pipeline, {"x": {"stringValue": ""}})).encode())
-    for letters, passed_on in ((262_144 - around, True), (262_145 - around, False)):
-        event = pipeline.start_task(PAYLOAD, f"letters-{letters}")
+    for room, passed_on in ((262_144 - around, True), (262_145 - around, False)):
+        event = pipeline.start_task(PAYLOAD, f"room-{room}")
         pipeline.submit(event)
         pipeline.end_statement()
         _on(
             "after-call.redshift-data.GetStatementResult",
-            lambda parsed, text="x" * letters, **_: parsed.update(Records=[[{"stringValue": text}]]),
+            lambda parsed, text="é" + "x" * (room - 2), **_: parsed.update(Records=[[{"stringValue": text}]]),
         )
         pipeline.call_back()
         output = json.loads(outputs[-1])
