@@ -412,6 +412,38 @@ class TestVerification:
         with pytest.raises(RowsUnaccounted, match="1 of 2 pieces"):
             load.verify()
 
+    def test_a_piece_without_rows_that_never_ran_is_missed(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(rows), f"unload/{rows}") for rows in (25, 0)])
+        load.run(0)
+
+        with pytest.raises(RowsUnaccounted, match=r"leave 0 unaccounted for\. 1 of 2 pieces"):
+            load.verify()
+
+    def test_more_rows_than_were_unloaded_do_not_pass(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(25), "unload/0")])
+        load.run(0)
+
+        with pytest.raises(RowsUnaccounted, match=r"leave -1 unaccounted for\. 1 of 1 pieces were begun, 0 of them"):
+            verify_load.app.handler({"plan": {**load.plan, "rows": 24}, "execution_arn": EXECUTION}, Context())
+
+    @pytest.mark.parametrize(
+        "change", ["SET nextRow = nextRow - :one", "SET nextRow = nextRow + :one", "SET finished = :no"]
+    )
+    def test_a_piece_is_finished_when_its_loader_says_so_after_its_last_row(
+        self, functions: Stage, change: str
+    ) -> None:
+        load = Load(functions, [functions.put_file(numbered(25), "unload/0")])
+        load.run(0)
+        functions.aws.dynamodb.update_item(
+            TableName=functions.ledger_table,
+            Key={"loadId": {"S": functions.name}, "entry": {"S": "piece#00000"}},
+            UpdateExpression=change,
+            ExpressionAttributeValues={":no": {"BOOL": False}} if ":no" in change else {":one": {"N": "1"}},
+        )
+
+        with pytest.raises(RowsUnaccounted, match=r"leave 0 unaccounted for.* 1 of them not finished"):
+            load.verify()
+
     def test_a_row_too_many_in_one_piece_does_not_make_up_for_one_that_another_lacks(self, functions: Stage) -> None:
         load = Load(functions, [functions.put_file(numbered(25, first=25 * n), f"unload/{n}") for n in range(2)])
         load.run(0)
