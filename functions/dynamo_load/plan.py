@@ -32,16 +32,17 @@ class LoadLimits:
 class Refresh:
     """How a load writes only what differs from what the target is known to hold.
 
-    The rows of a key stand in one of `buckets` files' folders, and each bucket is one piece. `known` are the records
-    whose keys the target may hold, those of the last load that succeeded first; none: every row is written, as
-    `full_because` says in words. Only if `digests_hold`, a row can be found unchanged. `deletes` (mode `mirror`) is
-    whether keys that the query does not return are deleted, and `deletes_allowed` the share of them that may be.
-    `key_form` is what the text of a key depends on.
+    The rows of a key stand in one of `buckets` folders, and each bucket is one piece. The target holds what the records
+    of `current` say, save what the loads in `begun` may have changed; with neither, nothing is known of it. Only if
+    `digests_hold`, a row can be found unchanged: else every row is written, as `full_because` says in words. `deletes`
+    (mode `mirror`) is whether keys that the query does not return are deleted, and `deletes_allowed` the share of them
+    that may be. `key_form` is what the text of a key, and its hash, depend on.
     """
 
     buckets: int
     key_form: str
-    known: tuple[Generation, ...] = ()
+    current: Generation | None = None
+    begun: tuple[Generation, ...] = ()
     digests_hold: bool = True
     full_because: str | None = None
     deletes: bool = False
@@ -50,7 +51,12 @@ class Refresh:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read what `dataclasses.asdict` made of one."""
-        return cls(**{**document, "known": tuple(Generation(**generation) for generation in document["known"])})
+        current = document["current"]
+        typed = {
+            "current": current and Generation(**current),
+            "begun": tuple(Generation(**generation) for generation in document["begun"]),
+        }
+        return cls(**{**document, **typed})
 
 
 @dataclass(frozen=True)

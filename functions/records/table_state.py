@@ -49,7 +49,8 @@ class TableState:
     It holds what `current` says, save what the loads in `begun`, oldest first, may have changed since: they have not
     succeeded. `keys` is the number of keys in the current records. If `digests_hold` is false, something has changed
     items since without noting them, or the encoder that made them wrote otherwise: then only the keys are of use.
-    `key_form` is what the text of a key depends on, `encoder` the version of the encoder that made the digests.
+    `key_form` is what the text and the hash of a key depend on, `encoder` the version of the encoder that made the
+    digests.
     """
 
     made: str
