@@ -39,7 +39,7 @@ def prepare(task: Task) -> Callable[[], int]:
         s3=s3,
         bucket=BUCKET,
         mapping=ItemMapping(TargetTable("sink", (KeyAttribute(task.key, "S"),))),
-        ledger=PieceLedger(dynamodb, "ledger", "benchmark", piece.name, piece.rows),
+        ledger=PieceLedger(dynamodb, "ledger", "benchmark", piece.name, piece.rows, busy_until=0.0),
         lock=TableLock(dynamodb, "ledger", "sink", "benchmark"),
         rejects=RejectedRows(s3, BUCKET, "benchmark", piece.name),
         rejects_allowed=0,

@@ -82,11 +82,11 @@ class PieceLoader:
         """Load a piece, or go on with it. Its totals are returned; `next_row` short of its rows hands it over."""
         started = self._recorded = time.monotonic()
         before = self._ledger.take_over()
-        if before.finished:
-            return before
         self._piece = piece
         self._watermark = Watermark(before, lambda: time.monotonic() - started)
         try:
+            if before.finished:
+                return before
             self._lock.begin()
             if not piece.rows:
                 return self._record()
@@ -101,6 +101,8 @@ class PieceLoader:
         except Exception as failure:
             self._ledger.record_failure(failure)
             raise
+        finally:
+            self._ledger.leave()
 
     def _batches(self, reader: PieceReader, encoder: ItemEncoder, next_row: int) -> Generator[PieceBatch]:
         """Yield the rows from `next_row` on in batches, and settle the chunks that have none to write."""

@@ -1,6 +1,7 @@
 """LoadDynamoFunction: loads one piece into the target table, or as much of it as its time allows."""
 
 import os
+import time
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -62,6 +63,7 @@ def _loader(
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000 - settings.hand_over_seconds
 
+    ended_at = time.time() + context.get_remaining_time_in_millis() / 1000
     s3, dynamodb, session = client("s3"), client("dynamodb"), _session()
     units_per_second = plan.limits.max_write_units_per_second
     budget = None
@@ -71,7 +73,7 @@ def _loader(
         s3=s3,
         bucket=plan.bucket,
         mapping=plan.mapping,
-        ledger=PieceLedger(dynamodb, settings.ledger_table, plan.load_id, piece.name, piece.rows),
+        ledger=PieceLedger(dynamodb, settings.ledger_table, plan.load_id, piece.name, piece.rows, busy_until=ended_at),
         lock=TableLock(dynamodb, settings.ledger_table, plan.mapping.target.name, execution_arn),
         rejects=RejectedRows(s3, plan.bucket, plan.load_id, piece.name),
         rejects_allowed=plan.limits.rejects_allowed,

@@ -66,12 +66,20 @@ class ExecutionLock:
         hold = self._touch("#holder = :me", {})
         return hold.holder if hold else None
 
+    def note(self, load_id: str) -> str | None:
+        """Touch the lock, and note in it which load is at work: who takes the lock over finds the note."""
+        hold = self._touch("#holder = :me", {":load": {"S": load_id}}, "load = :load, ")
+        return hold.holder if hold else None
+
+    def noted(self) -> str | None:
+        """Return the load that was noted last, whoever held the lock then, or None."""
+        row = self._row()
+        return row["load"]["S"] if "load" in row else None
+
     def holder(self) -> str | None:
         """Look, by one consistent read, which execution holds the lock; return its ARN if it is another, or None."""
-        with named_failures():
-            answer = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
-        holder = answer["Item"]["holder"]["S"] if "Item" in answer else self._execution
-        return None if holder == self._execution else holder
+        row = self._row()
+        return row["holder"]["S"] if row and row["holder"]["S"] != self._execution else None
 
     def condition(self) -> ConditionCheckTypeDef:
         """The condition, for a transaction, that this execution holds the lock."""
@@ -83,7 +91,11 @@ class ExecutionLock:
             "ExpressionAttributeValues": {":me": {"S": self._execution}},
         }
 
-    def _touch(self, condition: str, values: dict[str, AttributeValueTypeDef]) -> _Hold | None:
+    def _row(self) -> Mapping[str, Any]:
+        with named_failures():
+            return self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item", {})
+
+    def _touch(self, condition: str, values: dict[str, AttributeValueTypeDef], note: str = "") -> _Hold | None:
         """Write this execution into the row if it has none or the condition holds; else return what is there."""
         me: dict[str, AttributeValueTypeDef] = {":me": {"S": self._execution}}
         with named_failures():
@@ -91,7 +103,7 @@ class ExecutionLock:
                 self._dynamodb.update_item(
                     TableName=self._table,
                     Key=self._key,
-                    UpdateExpression="SET #holder = :me, touchedAt = :now ADD #version :one",
+                    UpdateExpression=f"SET {note}#holder = :me, touchedAt = :now ADD #version :one",
                     ConditionExpression=f"attribute_not_exists(#holder) OR {condition}",
                     ExpressionAttributeNames={"#holder": "holder", "#version": "version"},
                     ExpressionAttributeValues=me | {":now": {"N": str(time.time())}, ":one": {"N": "1"}} | values,

@@ -45,8 +45,16 @@ class TableLock:
         return holder
 
     def begin(self) -> None:
-        """Show that a loader of this execution begins, so that nobody takes the table for free."""
+        """Show that a stage or loader of this execution begins, so that nobody takes the table for free."""
         self._refuse(self._lock.touch())
+
+    def begin_load(self, load_id: str) -> None:
+        """Show that this execution is at work, and note the load that is about to change the table."""
+        self._refuse(self._lock.note(load_id))
+
+    def last_load(self) -> str | None:
+        """Return the load that changed the table last, as far as one was noted."""
+        return self._lock.noted()
 
     def check(self) -> None:
         """Look whether the table is still this execution's."""

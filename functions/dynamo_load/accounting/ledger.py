@@ -2,6 +2,7 @@
 
 A loader takes a piece over by writing its name into the piece's entry, and records running totals only while its name
 stands there. So totals are set, never added to, and a loader that lives on after another took its place counts nothing.
+Each loader notes until when it may be at work, for who loads the table next, and takes the note away when it is not.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _ENTRY_PREFIX = "piece#"
+_BUSY_PREFIX = "busyUntil#"
 # Longer than an execution can be redriven (14 days), shorter than until its name may be used again (90 days):
 # an entry must serve the one and never the other ("Quotas related to state machine executions", Step Functions).
 _KEPT_SECONDS = 30 * 24 * 3600
@@ -60,13 +62,19 @@ class Tally:
 
 @dataclass(frozen=True)
 class PieceEntry:
-    """One piece in the ledger; times are epoch seconds, `failure` is why its last loader failed (None: it didn't)."""
+    """One piece in the ledger; times are epoch seconds.
+
+    Until `busy_until` one of its loaders may be at work (0: none is); `stopped` is whether it was taken from them for
+    good, `failure` why the last one failed (None: it didn't).
+    """
 
     piece: str
     rows: int
     tally: Tally
     started_at: float
     updated_at: float
+    busy_until: float
+    stopped: bool
     failure: str | None
 
     @property
@@ -79,17 +87,25 @@ class PieceEntry:
 class PieceLedger:
     """One loader's hold on the entry of its piece.
 
+    `busy_until` (epoch seconds) is when the loader is ended at the latest.
     Every call raises LedgerUnavailable if DynamoDB can't be used, and LoadHasFailed once `stop_loaders` took the piece.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str, load_id: str, piece: str, rows: int) -> None:
-        self._dynamodb, self._table, self._rows = dynamodb, table, rows
+    def __init__(
+        self, dynamodb: DynamoDBClient, table: str, load_id: str, piece: str, rows: int, *, busy_until: float
+    ) -> None:
+        self._dynamodb, self._table, self._rows, self._busy_until = dynamodb, table, rows, busy_until
         self._key = _key(load_id, piece)
         self._loader = uuid.uuid4().hex
+        # Each has a note of its own: one that lives on after another took its place is at work, too.
+        self._busy = f"{_BUSY_PREFIX}{self._loader}"
         self._piece = f"piece {piece} of load {load_id}"
 
     def take_over(self) -> Tally:
-        """Make this loader the only one that may record the piece, and return what the ones before it did."""
+        """Make this loader the only one that may record the piece, and return what the ones before it did.
+
+        From then on it is noted as being at work, until it calls `leave`.
+        """
         now = time.time()
         with named_failures(LedgerUnavailable):
             try:
@@ -98,12 +114,14 @@ class PieceLedger:
                     Key=self._key,
                     UpdateExpression=(
                         "SET #loader = :loader, #rows = :rows, startedAt = if_not_exists(startedAt, :now),"
-                        " updatedAt = if_not_exists(updatedAt, :now), expiresAt = :expires REMOVE failure"
+                        " updatedAt = if_not_exists(updatedAt, :now), #busy = :busy, expiresAt = :expires"
+                        " REMOVE failure"
                     ),
                     ConditionExpression="attribute_not_exists(#loader) OR #loader <> :nobody",
-                    ExpressionAttributeNames={"#loader": "loader", "#rows": "rows"},
+                    ExpressionAttributeNames={"#loader": "loader", "#rows": "rows", "#busy": self._busy},
                     ExpressionAttributeValues={
                         ":loader": {"S": self._loader},
+                        ":busy": _number(self._busy_until),
                         ":nobody": _NOBODY,
                         ":rows": _number(self._rows),
                         ":now": _number(now),
@@ -138,6 +156,16 @@ class PieceLedger:
         """Note why this loader fails, without the words of others, which may quote rows; raises as `record` does."""
         message = f": {failure}" if isinstance(failure, PipelineError) else ""
         self._set({"failure": {"S": f"{type(failure).__name__}{message}"[:_FAILURE_CHARACTERS]}})
+
+    def leave(self) -> None:
+        """Note that this loader is not at work any more, whoever has the piece; it must have no request under way."""
+        with named_failures(LedgerUnavailable):
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=self._key,
+                UpdateExpression="REMOVE #busy",
+                ExpressionAttributeNames={"#busy": self._busy},
+            )
 
     def _set(self, values: dict[str, AttributeValueTypeDef]) -> None:
         values = values | {"updatedAt": _number(time.time())}
@@ -181,6 +209,10 @@ def pieces(dynamodb: DynamoDBClient, table: str, load_id: str) -> Iterator[Piece
                     tally=_tally(entry),
                     started_at=float(entry["startedAt"]["N"]),
                     updated_at=float(entry["updatedAt"]["N"]),
+                    busy_until=max(
+                        (float(note["N"]) for name, note in entry.items() if name.startswith(_BUSY_PREFIX)), default=0.0
+                    ),
+                    stopped=entry.get("loader") == _NOBODY,
                     failure=entry["failure"]["S"] if "failure" in entry else None,
                 )
 
@@ -199,6 +231,30 @@ def stop_loaders(dynamodb: DynamoDBClient, table: str, load_id: str, unfinished:
                 UpdateExpression="SET #loader = :nobody",
                 ExpressionAttributeNames={"#loader": "loader"},
                 ExpressionAttributeValues={":nobody": _NOBODY},
+            )
+
+
+def stop_load(dynamodb: DynamoDBClient, table: str, load_id: str) -> bool:
+    """Take all unfinished pieces of a load from their loaders for good; return whether one may still be at work.
+
+    Raises LedgerUnavailable and AwsRefused.
+    """
+    entries = list(pieces(dynamodb, table, load_id))
+    unfinished = [entry for entry in entries if not entry.finished and not entry.stopped]
+    stop_loaders(dynamodb, table, load_id, unfinished)
+    now = time.time()
+    return any(entry.busy_until > now for entry in entries)
+
+
+def reopen(dynamodb: DynamoDBClient, table: str, load_id: str) -> None:
+    """Let loaders have the stopped pieces of a load again. Raises LedgerUnavailable and AwsRefused."""
+    for entry in [entry for entry in pieces(dynamodb, table, load_id) if entry.stopped]:
+        with named_failures(LedgerUnavailable):
+            dynamodb.update_item(
+                TableName=table,
+                Key=_key(load_id, entry.piece),
+                UpdateExpression="REMOVE #loader",
+                ExpressionAttributeNames={"#loader": "loader"},
             )
 
 

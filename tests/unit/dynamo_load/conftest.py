@@ -123,6 +123,7 @@ class Stage:
         deadline: Callable[[], float] = lambda: NO_DEADLINE,
         sink: DynamoDbSink | None = None,
         rejects_allowed: int = 1_000_000,
+        busy_until: float = 0.0,
     ) -> Tally:
         """Load a piece as the function does, into the target table or into a sink."""
         session = session_for(sink.endpoint_url, sink.ca_bundle) if sink else self.aws.session
@@ -130,7 +131,9 @@ class Stage:
             s3=self.aws.s3,
             bucket=self.bucket,
             mapping=ItemMapping(TargetTable(self.name, self.key)),
-            ledger=PieceLedger(self.aws.dynamodb, self.ledger_table, self.name, piece.name, piece.rows),
+            ledger=PieceLedger(
+                self.aws.dynamodb, self.ledger_table, self.name, piece.name, piece.rows, busy_until=busy_until
+            ),
             lock=TableLock(self.aws.dynamodb, self.ledger_table, self.name, EXECUTION),
             rejects=RejectedRows(self.aws.s3, self.bucket_for_rejects or self.bucket, self.name, piece.name),
             rejects_allowed=rejects_allowed,
