@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from local.executions import Execution
 
 SAMPLE = {"spname": "public.sp_etl_log_etl_event", "event_message": "make test-aws"}
+"""Adds a row to public.etl_events, with the message."""
 CALL_WITH_RESULT = {"spname": "public.sp_test_aws_out", "arguments": ["said"]}
 TYPED: list[object] = [
     {"value": 5, "type": "integer"},
@@ -28,6 +29,8 @@ TYPED: list[object] = [
 UNTYPED: list[object] = [5, True, "2026-11-25", "text"]
 # An execution that is resumed by an event takes seconds; one that waits for its timeout takes that long at least.
 _SHORTEST_TIMEOUT = 60
+# The sample procedure takes less than a second, in which its execution is to be stopped.
+_TRIES_TO_STOP = 5
 
 
 class Outcome(StrEnum):
@@ -97,9 +100,19 @@ def failed_statement(stack: Stack) -> Verdict:
 def failure_while_submitting(stack: Stack) -> Verdict:
     """A task can be failed by its token while the function that holds it still runs."""
     execution = stack.call({"spname": 5})
-    if execution.error == "InvalidInput":
-        return confirmed(f"InvalidInput after {stack.seconds(execution):.1f} s")
-    return otherwise(_told(execution), "a bad input waits for StatementTimeoutSeconds before it is noticed")
+    seconds = stack.seconds(execution)
+    if execution.error != "InvalidInput" or seconds >= stack.state_timeout():
+        return otherwise(
+            f"{_told(execution)}, after {seconds:.1f} s",
+            "a bad input waits for StatementTimeoutSeconds before it is noticed",
+        )
+    # This state opens the JSON that Lambda makes of an exception, and nothing else leads to it.
+    if "Read Exception" in stack.states_entered(execution):
+        return otherwise(
+            f"InvalidInput after {seconds:.1f} s, from an exception: the token was not taken",
+            "nothing is lost, as the function then raises the failure that it could not tell by its token",
+        )
+    return confirmed(f"InvalidInput after {seconds:.1f} s, by the token")
 
 
 def login(stack: Stack) -> Verdict:
@@ -140,11 +153,11 @@ def content_length(stack: Stack) -> Verdict:
     execution, unloaded = stack.unload(f"SELECT {stack.columns(number='1')}")
     if unloaded.manifest is None:
         return _no_unload(execution)
-    listed = {entry["url"].split("/", 3)[3]: entry["meta"] for entry in unloaded.manifest["entries"]}
-    rows = {key: (meta["record_count"], unloaded.files[key].num_rows) for key, meta in listed.items()}
-    if any(counted != there for counted, there in rows.values()):
+    listed = unloaded.read_manifest().files
+    rows = {file.key: (file.rows, unloaded.rows.get(file.key)) for file in listed}
+    if not rows or any(counted != there for counted, there in rows.values()):
         return otherwise(f"rows listed and rows there: {rows}", "every load fails with ManifestMismatch")
-    sizes = {key: (meta["content_length"], unloaded.sizes[key]) for key, meta in listed.items()}
+    sizes = {file.key: (file.bytes, unloaded.sizes[file.key]) for file in listed}
     if any(said != size for said, size in sizes.values()):
         return otherwise(
             f"content_length and size: {sizes}", "loads go on by their rows, each with a warning in the log"
@@ -158,12 +171,11 @@ def manifest_types(stack: Stack) -> Verdict:
     execution, unloaded = stack.unload(f"SELECT {columns}")
     if unloaded.manifest is None:
         return _no_unload(execution)
-    types = {column["name"]: column["type"] for column in unloaded.manifest["schema"]["elements"]}
-    bases = types["document"].get("base"), types["code"].get("base")
-    if bases == ("super", "character"):
-        return confirmed(f"the manifest's types: {types}")
+    manifest, seen = unloaded.read_manifest(), f"the manifest's schema: {unloaded.schema}"
+    if "document" in manifest.super_columns and "code" in manifest.char_columns:
+        return confirmed(seen)
     return otherwise(
-        f"the manifest's types: {types}",
+        seen,
         "add the words to _SUPER_TYPES and _CHAR_TYPES of functions/unload/manifest.py; Parquet tells SUPER as well",
     )
 
@@ -171,7 +183,7 @@ def manifest_types(stack: Stack) -> Verdict:
 def no_rows(stack: Stack) -> Verdict:
     """An UNLOAD of no rows is a load of no rows, whatever it leaves in the bucket."""
     execution, unloaded = stack.unload(f"SELECT {stack.columns()} WHERE 1 = 0")
-    left = f"in the bucket: {unloaded.sizes or 'nothing'}, manifest: {unloaded.manifest}"
+    left = f"in the bucket: {unloaded.sizes or 'nothing'}, manifest: {unloaded.manifest!r}"
     if execution.status == "SUCCEEDED" and execution.output["rows"] == 0:
         return confirmed(left)
     return otherwise(f"{_told(execution)}; {left}", "a table without rows cannot be loaded")
@@ -228,7 +240,7 @@ def one_row_loaded(stack: Stack) -> Verdict:
 
 def spent_client_token(stack: Stack) -> Verdict:
     """A client token whose ExecuteStatement was refused may be used again."""
-    data_api = stack.client("redshift-data")
+    data_api = stack.client("redshift-data", stack.login.get("REDSHIFT_REGION") or None)
     names = {
         "Database": "REDSHIFT_DB_NAME",
         "ClusterIdentifier": "CLUSTER_IDENTIFIER",
@@ -252,36 +264,44 @@ def spent_client_token(stack: Stack) -> Verdict:
 
 
 def lost_event(stack: Stack) -> Verdict:
-    """A retried task finds its statement again: it runs once. (Disables the stack's rule meanwhile.)"""
+    """A task that hears nothing finds its statement again, which runs once. (Disables the stack's rule meanwhile.)"""
     timeout = stack.state_timeout()
     if timeout > _SHORTEST_TIMEOUT:
         return not_seen(
             f"without its event a task waits for StatementTimeoutSeconds, {timeout} s",
             f"deploy a stack for trials with StatementTimeoutSeconds={_SHORTEST_TIMEOUT} or less",
         )
-    events, rule = stack.client("events"), stack.physical_ids["EventBridgeRedshiftEventRule"]
+    events, rule, sample = stack.client("events"), stack.physical_ids["EventBridgeRedshiftEventRule"], _unique_sample()
     events.disable_rule(Name=rule)
     try:
         # Rules change within a minute or so, says EventBridge's guide.
         pause(0 if stack.imitation else 60)
-        execution = stack.call(SAMPLE)
+        execution = stack.call(sample)
     finally:
         events.enable_rule(Name=rule)
-    return _once(stack, execution)
+    if execution.status == "SUCCEEDED" and stack.seconds(execution) < timeout:
+        return not_seen("the event came though the rule was disabled", "run this item again")
+    return _once(stack, execution, sample)
 
 
 def redrive(stack: Stack) -> Verdict:
-    """An execution that is stopped and redriven finds its statement again, or runs it anew if that has ended."""
+    """An execution that is stopped and redriven finds its statement again, which runs once."""
     states = stack.client("stepfunctions")
-    arn = stack.start_call(SAMPLE)
-    states.stop_execution(executionArn=arn)
-    if stack.wait(arn).status != "ABORTED":
-        return not_seen("the execution ended before it could be stopped", "run this item again")
+    for _ in range(_TRIES_TO_STOP):
+        sample = _unique_sample()
+        arn = stack.start_call(sample)
+        stack.wait_for_statement(arn)
+        states.stop_execution(executionArn=arn)
+        stopped = stack.wait(arn)
+        if stopped.status == "ABORTED":
+            break
+    else:
+        return not_seen(f"the executions ended before they could be stopped: {_told(stopped)}", "run this item again")
     try:
         states.redrive_execution(executionArn=arn)
     except states.exceptions.ClientError as error:
         return not_seen(f"no redrive: {error}", "try it on AWS")
-    return _once(stack, stack.wait(arn), at_most=2)
+    return _once(stack, stack.wait(arn), sample)
 
 
 def inside_a_vpc(stack: Stack) -> Verdict:
@@ -327,8 +347,8 @@ ITEMS: dict[str, Callable[[Stack], Verdict]] = {
 }
 """In the order to try them in; those that change something are named in README."""
 
-CHANGING = frozenset({"one-row-loaded", "lost-event"})
-"""These run only by name: one writes an item to the target, one disables the stack's rule for a minute or two."""
+ONLY_BY_NAME = frozenset({"one-row-loaded", "lost-event"})
+"""One writes an item to the target, one disables the stack's rule for a minute or two."""
 
 
 def _called_with(stack: Stack, arguments: list[object], means: str) -> Verdict:
@@ -356,13 +376,26 @@ def _no_unload(execution: Execution) -> Verdict:
     return not_seen(f"nothing was unloaded: {_told(execution)}", "see README, Permissions, To unload")
 
 
-def _once(stack: Stack, execution: Execution, at_most: int = 1) -> Verdict:
-    rows = stack.token_rows(execution.arn)
-    statements = {row.get("statementId", "none") for row in rows}
-    seen = f"{_told(execution)} after {stack.seconds(execution):.0f} s, statements: {sorted(statements)}"
-    if execution.status == "SUCCEEDED" and 1 <= len(statements) <= at_most:
+def _unique_sample() -> dict[str, str]:
+    return SAMPLE | {"event_message": unique_name("make test-aws")}
+
+
+def _once(stack: Stack, execution: Execution, sample: dict[str, str]) -> Verdict:
+    """Whether a call of the sample procedure succeeded and ran once, by the rows that it has added."""
+    seen = f"{_told(execution)} after {stack.seconds(execution):.0f} s"
+    if execution.status != "SUCCEEDED":
+        return _missing_procedure(execution) or otherwise(
+            seen, "a task that is tried again does not find its statement"
+        )
+    counting, _ = stack.unload(
+        f"SELECT {stack.columns()} FROM public.etl_events WHERE event_message = '{sample['event_message']}'"
+    )
+    if counting.status != "SUCCEEDED":
+        return not_seen(f"{seen}; its rows cannot be read: {_told(counting)}", "grant SELECT on public.etl_events")
+    seen += f", rows that it has added: {counting.output['rows']}"
+    if counting.output["rows"] == 1:
         return confirmed(seen)
-    return otherwise(seen, "a retried task does not find its statement: it may run twice")
+    return otherwise(seen, "a task that is tried again runs its statement again")
 
 
 def _told(execution: Execution) -> str:

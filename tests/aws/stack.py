@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from local import executions
+from unload.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -30,11 +31,26 @@ class NoSuchStackError(Exception):
 
 @dataclass(frozen=True)
 class Unloaded:
-    """What an UNLOAD left in the bucket: sizes by key, the manifest's own key included, and the manifest's words."""
+    """What an UNLOAD left under `location`: sizes by key, the manifest's own key included, and the manifest's words."""
 
+    location: str
     sizes: dict[str, int]
-    manifest: dict[str, Any] | None
+    manifest: bytes | None
     files: dict[str, pa.Table] = field(repr=False)
+
+    def read_manifest(self) -> Manifest:
+        """The manifest as a load reads it. Raises InvalidManifest and ManifestMismatch."""
+        return read_manifest(self.manifest or b"", self.location)
+
+    @property
+    def schema(self) -> Any:
+        """What a manifest that can be read says of the columns."""
+        return json.loads(self.manifest or b"{}").get("schema")
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The rows of each file."""
+        return {key: table.num_rows for key, table in self.files.items()}
 
 
 class Stack:
@@ -47,9 +63,9 @@ class Stack:
         if "StoredProcedureStateMachineArn" not in self.outputs:
             raise NoSuchStackError(f"{name} is no stack of this application: it has the outputs {sorted(self.outputs)}")
 
-    def client(self, service: str) -> Any:
-        """Return a client; boto3 keeps no more than a session's worth."""
-        return self._session.client(service)  # type: ignore[call-overload]
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Return a client, of the session's region unless another is given."""
+        return self._session.client(service, region)  # type: ignore[call-overload]
 
     @property
     def imitation(self) -> str | None:
@@ -91,6 +107,25 @@ class Stack:
     def wait(self, execution_arn: str) -> Execution:
         """Wait for the end of an execution. Raises ExecutionDidNotEndError."""
         return executions.wait(self.client("stepfunctions"), execution_arn, timeout_seconds=EXECUTION_SECONDS)
+
+    def wait_for_statement(self, execution_arn: str) -> None:
+        """Wait until an execution's statement has an id, or the execution has ended, or EXECUTION_SECONDS."""
+        deadline = time.monotonic() + EXECUTION_SECONDS
+        while not any("statementId" in row for row in self.token_rows(execution_arn)):
+            described = self.client("stepfunctions").describe_execution(executionArn=execution_arn)
+            if described["status"] != "RUNNING" or time.monotonic() > deadline:
+                return
+            pause(executions.POLL_SECONDS)
+
+    def states_entered(self, execution: Execution) -> list[str]:
+        """The states of an execution, in the order in which it entered them."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution.arn)
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for page in pages
+            for event in page["events"]
+            if "stateEnteredEventDetails" in event
+        ]
 
     def seconds(self, execution: Execution) -> float:
         """How long an execution took."""
@@ -145,13 +180,14 @@ class Stack:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"unload/{execution.name}-")
         sizes = {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", [])}
         bodies = {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in sizes}
-        manifests = [json.loads(body) for key, body in bodies.items() if key.endswith("/manifest")]
+        manifests = {key: body for key, body in bodies.items() if key.endswith("/manifest")}
         files = {
             key: pq.read_table(BytesIO(body), partitioning=None)
             for key, body in bodies.items()
-            if not key.endswith("/manifest") and body
+            if key not in manifests and body
         }
-        return Unloaded(sizes, manifests[0] if manifests else None, files)
+        key, manifest = next(iter(manifests.items()), (None, None))
+        return Unloaded(f"s3://{bucket}/{(key or '').removesuffix('manifest')}", sizes, manifest, files)
 
     def _run(self, machine: str, payload: Any) -> Execution:
         return executions.run(
