@@ -67,7 +67,7 @@ class Fault:
 
 
 def _is_there(root: Path, test: str) -> bool:
-    path, *names = test.split("::")
+    path, *names = test.partition("[")[0].split("::")
     if not names:
         return (root / path).exists()
     text = (root / path).read_text() if (root / path).is_file() else ""
