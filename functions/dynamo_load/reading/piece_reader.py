@@ -211,6 +211,9 @@ def _parts(group: _RowGroup, schema: pa.Schema, start: int) -> Iterator[tuple[in
 
 def _in_parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Cut up a batch whose text would be far more than its row group promised, were its dictionaries written out."""
+    if sum(map(_most_text_bytes, batch.columns)) <= _MOST_CHUNK_TEXT_BYTES:
+        yield batch
+        return
     ends = np.cumsum(sum((_text_bytes(column) for column in batch.columns), np.zeros(len(batch), np.int64)))
     begin = 0
     while begin < len(batch):
@@ -231,6 +234,13 @@ def _written_out(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _most_text_bytes(column: pa.Array) -> int:
+    """Return what the column's text takes at most, at a fraction of what it costs to know each row's."""
+    if pa.types.is_dictionary(column.type):
+        return len(column) * (pc.max(_text_lengths(column.dictionary)).as_py() or 0)
+    return column.nbytes if _is_text(column.type) else 0
 
 
 def _text_bytes(column: pa.Array) -> NDArray[np.int64]:
