@@ -510,15 +510,22 @@ class TestRefusedByDynamoDb:
 
         assert counts(recorded(stage)["00000"]) == (0, 0, 0, 0)
 
+    @pytest.fixture
+    def stopped_clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No time passes, so no record is due for the time since the last."""
+        monkeypatch.setattr(loading, "time", SimpleNamespace(monotonic=lambda: 0.0))
+
+    @pytest.mark.usefixtures("stopped_clock")
     def test_a_load_ends_early_when_more_is_refused_than_it_allows(self, stage: Stage) -> None:
         everything = SinkBehaviour(tls=False, refusal=("ValidationException", "no"))
         with DynamoDbSink(everything) as sink:
             with pytest.raises(TooManyRejects, match="30 are allowed"):
-                stage.load(stage.piece_of(numbered(20_000)), sink=sink, rejects_allowed=30)
+                stage.load(stage.piece_of(numbered(2_000)), sink=sink, rejects_allowed=30)
 
             assert sink.report().requests < 1_000
         assert recorded(stage)["00000"].rejected > 30
 
+    @pytest.mark.usefixtures("stopped_clock")
     def test_rejects_found_here_end_a_load_early_too(self, stage: Stage) -> None:
         keys = [None if n < 5 else f"row-{n}" for n in range(20_000)]
         with DynamoDbSink(SinkBehaviour(tls=False)) as sink:
