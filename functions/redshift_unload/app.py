@@ -1,4 +1,4 @@
-"""RedshiftUnloadFunction: submits the UNLOAD of a load for a task that waits for its token."""
+"""RedshiftUnloadFunction: submits the UNLOAD of a load, or the count before it, for a task that waits for its token."""
 
 import os
 from dataclasses import dataclass
@@ -14,11 +14,21 @@ from execution_input import parse_input
 from statements.data_api import RedshiftLogin, Statement
 from statements.names import StatementKind
 from statements.settings import StatementSettings
+from target.table import TargetTable
 from telemetry import logger, metrics, traced
+from unload.buckets import BUCKET_COLUMN, Counted, Known, buckets_of
 from unload.encryption import bucket_uses_kms
+from unload.incremental import column_sql, newer_rows, next_progress
 from unload.query import requested_query
 from unload.request import LoadRequest
-from unload.statement import UnloadOptions, unload_statement
+from unload.statement import (
+    UnloadOptions,
+    all_rows,
+    count_statement,
+    rows_in_buckets,
+    selected,
+    unload_statement,
+)
 
 
 @dataclass(frozen=True)
@@ -47,15 +57,42 @@ def _settings() -> Settings:
 @traced
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
-    """Submit the UNLOAD that the execution's input asks for; the outcome comes through the task token."""
+    """Submit the statement of a load, `unload` or `count`; the outcome comes through the task token.
+
+    `{"execution", "state", "task_token", "statement", "target", "known", "counted"}`, where `counted` is the output of
+    the task that counted, or null.
+    """
     settings = _settings()
-    settings.statements.submitter(settings.login).submit_for(
-        event, StatementKind.UNLOAD, lambda name: _unload(event["execution"], name, settings)
+    kind, make = _STATEMENTS[event["statement"]]
+    settings.statements.submitter(settings.login).submit_for(event, kind, lambda name: make(event, name, settings))
+
+
+def _count(event: dict[str, Any], _name: str, settings: Settings) -> Statement:
+    request, query, known = _asked(event, settings)
+    column = column_sql(request.incremental) if request.incremental else None
+    return count_statement(selected(query, newer_rows(request.incremental, query, known)), column)
+
+
+def _unload(event: dict[str, Any], name: str, settings: Settings) -> Statement:
+    request, query, known = _asked(event, settings)
+    counted = event["counted"] and Counted.from_output(event["counted"])
+    # For what it raises, before anything is unloaded.
+    next_progress(request.incremental, query, known, counted)
+    source = selected(query, newer_rows(request.incremental, query, known))
+    buckets = buckets_of(request, known, counted)
+    target = TargetTable.from_json(event["target"])
+    return unload_statement(
+        all_rows(source) if buckets is None else rows_in_buckets(source, target, request.attributes, buckets),
+        f"s3://{settings.bucket}/{unload_prefix(load_id(event['execution']['Id'], name))}",
+        settings.options,
+        partition_by=None if buckets is None else BUCKET_COLUMN,
+        encrypt_with_kms=bucket_uses_kms(client("s3"), settings.bucket),
     )
 
 
-def _unload(execution: dict[str, Any], name: str, settings: Settings) -> Statement:
-    query = requested_query(parse_input(LoadRequest, execution["Input"]), settings.query)
-    with_kms = bucket_uses_kms(client("s3"), settings.bucket)
-    destination = f"s3://{settings.bucket}/{unload_prefix(load_id(execution['Id'], name))}"
-    return unload_statement(query, destination, settings.options, encrypt_with_kms=with_kms)
+def _asked(event: dict[str, Any], settings: Settings) -> tuple[LoadRequest, str, Known]:
+    request = parse_input(LoadRequest, event["execution"]["Input"])
+    return request, requested_query(request, settings.query), Known.from_json(event["known"])
+
+
+_STATEMENTS = {"unload": (StatementKind.UNLOAD, _unload), "count": (StatementKind.COUNT, _count)}

@@ -14,6 +14,7 @@ class StatementKind(StrEnum):
 
     STORED_PROCEDURE = "redshift-storedproc-event-"
     UNLOAD = "redshift-unload-event-"
+    COUNT = "redshift-count-event-"
 
 
 def statement_name(kind: StatementKind, task: CallbackTask, redrives: int = 0) -> str:

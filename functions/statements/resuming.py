@@ -144,10 +144,10 @@ class TaskResumer:
             "rows": state.rows,
             "duration_seconds": state.duration_seconds,
         }
-        if row.kind is not StatementKind.STORED_PROCEDURE or not state.has_result_set:
+        if row.kind is StatementKind.UNLOAD or not state.has_result_set:
             return _json(output)
-        # The procedure has done its work whether or not its row of OUT parameters can be passed on: Redshift keeps it
-        # for 24 hours to be read from there.
+        # The statement has done its work whether or not its row can be passed on (of a procedure, its OUT parameters):
+        # Redshift keeps it for 24 hours to be read from there.
         try:
             whole = _json(output | {"result": self._data_api.first_row(state.statement_id)})
         except AwsRefused as error:

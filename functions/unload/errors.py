@@ -21,3 +21,19 @@ class InvalidManifest(PipelineError):
 
 class ManifestMismatch(PipelineError):
     """The unloaded files are not those that the manifest lists: missing, foreign, of another size or row count."""
+
+
+class RowsNotCounted(PipelineError):
+    """It is not known how many rows there are, though the number of buckets depends on it."""
+
+
+class UnsuitableIncrementalColumn(PipelineError):
+    """The column of an incremental load has values that can't tell, or not less an overlap, which rows are newer."""
+
+
+class BucketTooLarge(PipelineError):
+    """A bucket has more rows or files than one loader takes."""
+
+
+class EmptyResult(PipelineError):
+    """The query of a load that mirrors it returned no rows, so that every item would be deleted."""

@@ -13,6 +13,9 @@ from execution_input import ExecutionInput
 # A Distributed Map runs at most 10,000 children at once ("Map state in Distributed mode", Step Functions guide).
 _MAX_LOADERS = 10_000
 
+# The limits of a load don't change what it does, nor does waiting for its table.
+_WITH_RESUME = frozenset({"resume", "wait", *(field.name for field in fields(LoadLimits))})
+
 AtLeastZero = Annotated[int, Field(ge=0)]
 # A table's name, and never its ARN: one table has one lock.
 TableName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
@@ -63,12 +66,35 @@ class LoadRequest(ExecutionInput):
     resume: LoadName | None = None
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    def _fits_together(self) -> Self:
+        given = self.model_fields_set
+        if self.resume is not None and (others := sorted(given - _WITH_RESUME)):
+            raise ValueError(f"a load that is resumed is what it was: leave out {', '.join(others)}")
         if self.query is not None and self.table is not None:
             raise ValueError("give query or table, not both")
         if self.table is None and (self.columns is not None or self.where is not None):
             raise ValueError("columns and where belong to table: name the table, or put them into query")
+        if self.mode == "upsert" and self.full:
+            raise ValueError("full belongs to the modes changes and mirror: upsert writes every row anyway")
+        if self.mode != "upsert" and self.unique:
+            raise ValueError("unique belongs to the mode upsert: the others write only the last row of a key anyway")
+        if self.mode != "mirror" and "deletes_allowed" in given:
+            raise ValueError("deletes_allowed belongs to the mode mirror: no other deletes anything")
+        if self.incremental and self.mode == "mirror":
+            raise ValueError("incremental is not for the mode mirror: it would delete all rows but the newest")
+        if self.incremental and self.unique:
+            raise ValueError("incremental is not for unique, which forgets what was loaded before: give mode changes")
         return self
+
+    @property
+    def has_buckets(self) -> bool:
+        """Whether UNLOAD puts all rows of a key into one bucket, and the load keeps a record of what it writes."""
+        return self.mode != "upsert" or self.unique
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the load goes by nothing that is known of the table, and begins its record anew."""
+        return self.full or self.unique
 
 
 def configured_limits(environment: Mapping[str, str]) -> LoadLimits:

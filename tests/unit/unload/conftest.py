@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
 from itertools import chain, repeat
@@ -21,6 +21,8 @@ import aws_clients
 import prepare_load.app
 import redshift_unload.app
 import redshift_unload_s3_list.app
+import step_function_callback.app
+from target.table import KeyAttribute, TargetTable
 from telemetry import logger, metrics
 from tests.unit import waiting_task
 from tests.unit.waiting_task import ACCOUNT, REGION, FunctionContext
@@ -145,6 +147,20 @@ def answer_calls(
     aws_clients.client(service).meta.events.register(f"before-call.{operation}", respond)
 
 
+ASKED: dict[str, Any] = {
+    "target": asdict(TargetTable("reviews", (KeyAttribute("id", "S"),))),
+    "known": {"buckets": None, "progress": None},
+    "counted": None,
+}
+"""What the state machine passes on of a load into a table of which nothing is known."""
+
+
+def counted(rows: int, highest: str | None = None) -> dict[str, Any]:
+    """The output of the task that counted."""
+    row = {"row_count": rows, "highest": highest}
+    return {"statement_id": "1", "statement_name": "c", "rows": 1, "duration_seconds": 0.1, "result": row}
+
+
 @dataclass
 class WaitingTask:
     """A task of an execution that waits for its token while RedshiftUnloadFunction submits its UNLOAD."""
@@ -153,15 +169,23 @@ class WaitingTask:
     failures: list[dict[str, Any]]
     logs: io.StringIO
 
-    def unload(self, execution_input: Any) -> tuple[str, str, str]:
+    def submit(self, execution_input: Any, statement: str = "unload", **known: Any) -> tuple[str, str, str]:
         """Start an execution, invoke the function, and return how the task ended: status, error, cause."""
         event = waiting_task.start("Unload Redshift Table", execution_input, "monday")
-        redshift_unload.app.handler(event, FunctionContext())
+        redshift_unload.app.handler(event | {"statement": statement, **ASKED, **known}, FunctionContext())
         if self.calls:
             return "RUNNING", "", ""
         execution = waiting_task.ended(event["execution"]["Id"])
         # moto fails the task, but forgets the cause.
         return execution["status"], self.failures[-1]["error"], self.failures[-1]["cause"]
+
+    def call_back(self) -> Any:
+        """Let Redshift's event resume the task, and return its output."""
+        row = boto3.resource("dynamodb", REGION).Table(waiting_task.TOKEN_TABLE).scan()["Items"][0]
+        detail = {"statementName": row["statementName"], "statementId": row["statementId"]}
+        event = {"detail": detail, "time": "2026-11-26T03:00:00Z"}
+        step_function_callback.app.handler(event, FunctionContext())
+        return json.loads(waiting_task.ended(str(row["executionArn"]))["output"])
 
 
 def make_target(
@@ -217,7 +241,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An account with the data bucket, and the functions' environment."""
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
-    for app in (prepare_load.app, redshift_unload.app, redshift_unload_s3_list.app):
+    for app in (prepare_load.app, redshift_unload.app, redshift_unload_s3_list.app, step_function_callback.app):
         app._settings.cache_clear()
     aws_clients._client.cache_clear()
     monkeypatch.setattr(metrics.provider, "namespace", "test")

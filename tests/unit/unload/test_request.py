@@ -49,6 +49,24 @@ def test_the_input_overrides_single_limits_and_zero_is_a_value() -> None:
         ({"attributes": ["id"]}, "attributes"),
         ({"attributes": {"id": 5}}, "attributes.id"),
         ({"dry_run": "yes"}, "dry_run"),
+        ({"mode": "delta"}, "mode"),
+        ({"full": True}, "full belongs to the modes changes and mirror"),
+        ({"full": True, "unique": True}, "full belongs to"),
+        ({"mode": "changes", "unique": True}, "unique belongs to the mode upsert"),
+        ({"mode": "mirror", "unique": True}, "unique belongs to the mode upsert"),
+        ({"deletes_allowed": 0.1}, "deletes_allowed belongs to the mode mirror"),
+        ({"mode": "changes", "deletes_allowed": 0}, "deletes_allowed"),
+        ({"mode": "mirror", "deletes_allowed": 1.1}, "deletes_allowed"),
+        ({"mode": "mirror", "incremental": {"column": "at"}}, "incremental is not for the mode mirror"),
+        ({"unique": True, "incremental": {"column": "at"}}, "incremental is not for unique"),
+        ({"incremental": "at"}, "incremental"),
+        ({"incremental": {"overlap_seconds": 5}}, "incremental.column"),
+        ({"incremental": {"column": "at", "overlap_seconds": -1}}, "incremental.overlap_seconds"),
+        ({"verify_sample": -1}, "verify_sample"),
+        ({"resume": "monday/../tuesday"}, "resume"),
+        ({"resume": "monday-1", "mode": "changes", "query": "SELECT 1"}, "leave out mode, query"),
+        ({"resume": "monday-1", "dry_run": False}, "leave out dry_run"),
+        ({"resume": "monday-1", "target_table": "reviews"}, "leave out target_table"),
         ([], "the input"),
         (None, "the input"),
         ("SELECT 1", "the input"),
@@ -57,6 +75,27 @@ def test_the_input_overrides_single_limits_and_zero_is_a_value() -> None:
 def test_a_wrong_field_is_named(value: Any, named: str) -> None:
     with pytest.raises(InvalidInput, match=named):
         parse_input(LoadRequest, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "has_buckets", "forgets"),
+    [
+        ({}, False, False),
+        ({"incremental": {"column": "at", "overlap_seconds": 60}}, False, False),
+        ({"unique": True}, True, True),
+        ({"mode": "changes"}, True, False),
+        ({"mode": "changes", "full": True, "incremental": {"column": "at"}}, True, True),
+        ({"mode": "mirror", "deletes_allowed": 1}, True, False),
+        ({"mode": "mirror", "full": True, "dry_run": True, "verify_sample": 5}, True, True),
+        ({"resume": "monday-1", "wait": True, "rejects_allowed": 5, "loader_concurrency": 3}, False, False),
+        ({"resume": "monday-1", "max_write_units_per_second": 0}, False, False),
+    ],
+)
+def test_a_mode_says_whether_there_are_buckets_and_whether_what_is_known_counts(
+    value: Any, *, has_buckets: bool, forgets: bool
+) -> None:
+    request = parse_input(LoadRequest, value)
+    assert (request.has_buckets, request.forgets) == (has_buckets, forgets)
 
 
 @pytest.mark.parametrize("text", ["", "-1", "many", "1.5", "٣"])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from errors import MissingConfiguration
 from unload.errors import InvalidQuery
-from unload.statement import UnloadOptions, quote_literal, unload_statement
+from unload.statement import UnloadOptions, all_rows, quote_literal, selected, unload_statement
 
 OPTIONS = UnloadOptions(role="default", max_file_size_mb=128)
 TARGET = "s3://data/unload/monday/0f1e/"
@@ -30,7 +30,7 @@ def test_redshift_reads_the_quoted_text_back_as_it_was(text: str) -> None:
     ["SELECT 'it''s'", "SELECT 'a\\'b'", "SELECT $$'$$", 'SELECT "a\'b"', "SELECT 'ü😀' -- it's", "SELECT E'\\n'"],
 )
 def test_the_query_is_nested_and_quoted_and_nothing_of_it_is_lost(query: str) -> None:
-    sql = unload_statement(query, TARGET, OPTIONS, encrypt_with_kms=False).sql
+    sql = unload_statement(all_rows(selected(query, None)), TARGET, OPTIONS, encrypt_with_kms=False).sql
     literal = re.fullmatch(r"UNLOAD \(('.*')\)\nTO '.*", sql, re.DOTALL)
     assert literal
     assert as_redshift_reads(literal[1]) == f"SELECT * FROM (\n{query}\n) AS unloaded"
@@ -38,13 +38,19 @@ def test_the_query_is_nested_and_quoted_and_nothing_of_it_is_lost(query: str) ->
 
 def test_the_statement_writes_parquet_and_a_verbose_manifest_to_the_prefix() -> None:
     sql = unload_statement("SELECT 1", TARGET, OPTIONS, encrypt_with_kms=False).sql
-    assert sql.splitlines()[3:] == [
+    assert sql.splitlines() == [
+        "UNLOAD ('SELECT 1')",
         "TO 's3://data/unload/monday/0f1e/'",
         "IAM_ROLE default",
         "FORMAT PARQUET",
         "MANIFEST VERBOSE",
         "MAXFILESIZE 128 MB",
     ]
+
+
+def test_rows_go_to_folders_by_the_value_of_a_column() -> None:
+    sql = unload_statement("SELECT 1 AS n", TARGET, OPTIONS, encrypt_with_kms=False, partition_by="n").sql
+    assert "FORMAT PARQUET\nPARTITION BY (n)\nMANIFEST VERBOSE\n" in sql
 
 
 def test_a_role_is_quoted_and_a_bucket_with_kms_is_told_so() -> None:
