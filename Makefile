@@ -23,8 +23,8 @@ export CHECKOV_VENV := .venv-checkov
 AUDIT_VENV := .venv-audit
 CHECKOV_STAMP := $(CHECKOV_VENV)/.run-$(call checksum,tests/checkov-requirements.txt)
 
-# One worker more than there are cores: what deploys the stack waits for much of its time. tests/conftest.py says what
-# stays together in one of them; what takes longest comes first.
+# Three keep two cores busy, as the one that deploys the stack waits for much of its time; WORKERS=8 makes use of more.
+# tests/conftest.py says what stays together in one of them; what takes longest comes first.
 PYTEST = "$(VENV)/bin/python" -m pytest -q --numprocesses=$(WORKERS) --no-loadscope-reorder
 WORKERS := 3
 

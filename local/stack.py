@@ -15,7 +15,7 @@ import urllib.request
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import boto3
 import botocore.session
@@ -75,6 +75,7 @@ class LocalAws:
     endpoint_url: str
     environment: dict[str, str]
     secret_arn: str
+    _log: BinaryIO
 
     def __init__(self, parameter_group: Mapping[str, str] | None = None) -> None:
         self._running = ExitStack()
@@ -90,7 +91,11 @@ class LocalAws:
         with ExitStack() as running:
             folder = tempfile.TemporaryDirectory(prefix="local-aws-", ignore_cleanup_errors=True)
             self.directory = Path(running.enter_context(folder))
-            process = self._start_process()
+            log = self.directory / "aws.log"
+            log.touch()
+            # Open, as the process removes all its files when it ends, however early.
+            self._log = running.enter_context(log.open("rb"))
+            process = self._start_process(log)
             running.callback(_stop, process)
             self._wait_until_ready(process)
             self._furnish_account()
@@ -130,12 +135,13 @@ class LocalAws:
 
     def log(self) -> str:
         """Return what the process has printed: warnings, and tracebacks of failed handlers."""
-        return (self.directory / "aws.log").read_text(errors="replace")
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
 
-    def _start_process(self) -> subprocess.Popen[bytes]:
+    def _start_process(self, log_file: Path) -> subprocess.Popen[bytes]:
         temporary = self.directory / "tmp"
         temporary.mkdir(mode=0o700)
-        with socket.socket() as listener, (self.directory / "aws.log").open("wb") as log:
+        with socket.socket() as listener, log_file.open("wb") as log:
             # Bound here and handed over: no other process can take the port in between.
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]

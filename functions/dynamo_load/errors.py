@@ -65,7 +65,7 @@ class FileAccessDenied(PipelineError):
 
 
 class CorruptParquetFile(PipelineError):
-    """An unloaded file isn't Parquet, or holds other rows or columns than the work list and its neighbours."""
+    """An unloaded file isn't Parquet, or holds other rows than are listed, or other columns than its neighbours."""
 
 
 class FileReadInterrupted(TransientError):

@@ -1,4 +1,4 @@
-"""How rows become items of the target table, beyond their columns' own types."""
+"""What a load's rows are to become: items of which table, and what the types of their columns don't say."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemMapping:
-    """What the rows of a load are made to fit.
+    """The table that rows are loaded into, and what is to be known of their columns.
 
-    The rows need a column for every attribute of the target's key, and for its TTL attribute. Of the columns,
-    `super_columns` hold JSON text, `char_columns` are padded with blanks, and `attributes` names those that shall not
-    have their own names in the items; `hash_column`, if there is one, holds the hash of the row's key and becomes none.
+    `super_columns` are the columns of JSON text, `char_columns` those whose text is padded with blanks. `attributes`
+    gives columns the name of an attribute, where it is not to be their own; `encoding.columns` says how the rest is
+    named, and which columns the target asks for. `hash_column`, if there is one, holds the hash of the row's key and
+    becomes no attribute.
     """
 
     target: TargetTable

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mypy_boto3_redshift_data import RedshiftDataAPIServiceClient
     from mypy_boto3_redshift_data.type_defs import FieldTypeDef
 
+MAX_SQL_BYTES = 100_000
+"""The Data API's limit for a query string ("Using the Amazon Redshift Data API"); newer pages say 200 KB."""
+
 _named_failures = partial(named_failures, unavailable=RedshiftUnavailable, busy=RedshiftBusy)
 _TERMINAL = frozenset({"FINISHED", "FAILED", "ABORTED"})
 

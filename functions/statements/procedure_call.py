@@ -11,13 +11,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from execution_input import ExecutionInput
 from statements.argument_types import SUPER, parse_type
-from statements.data_api import Statement
+from statements.data_api import MAX_SQL_BYTES, Statement
 from statements.errors import ProcedureNotAllowed
 from statements.identifiers import Identifier, parse_identifier, stored_part
 
 MAX_TEXT_BYTES = 65_535  # VARCHAR's maximum, in bytes ("Character types" in the Redshift database guide)
 MAX_ARGUMENTS = 32  # "Stored procedure limitations"
-MAX_CALL_BYTES = 100_000  # the Data API's older, lower limit for one query string; newer pages say 200 KB
 
 _QUOTED_OR_PLAIN = re.compile(r'"(?:[^"]|"")*"|[^"]+')
 _PATTERN_PART = re.compile(r'(?:"(?:[^"]|"")*"|[^."])+')
@@ -115,8 +114,8 @@ class ProcedureRequest(ExecutionInput):
         if {"event_message", "arguments"} <= self.model_fields_set:
             raise ValueError("give event_message or arguments, not both")
         size = sum(len(argument.text.encode()) for argument in self.call_arguments)
-        if size > MAX_CALL_BYTES:
-            raise ValueError(f"the arguments have {size:,} bytes in all, more than {MAX_CALL_BYTES:,}: pass less")
+        if size > MAX_SQL_BYTES:
+            raise ValueError(f"the arguments have {size:,} bytes in all, more than {MAX_SQL_BYTES:,}: pass less")
         return self
 
     @property

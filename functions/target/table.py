@@ -55,6 +55,12 @@ class TargetTable:
     local_indexes: tuple[LocalIndex, ...] = ()
     made: str = ""
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes that mean something to the table: its key's, its TTL attribute, its indexes' keys."""
+        ttl = [self.ttl_attribute] if self.ttl_attribute else []
+        return tuple(dict.fromkeys([*(key.name for key in self.key), *ttl, *(key.name for key in self.index_keys)]))
+
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read what `dataclasses.asdict` made of one."""

@@ -20,9 +20,10 @@ _SAMPLED_FILES = 8
 
 
 def check_columns(s3: "S3Client", bucket: str, manifest: "Manifest", mapping: ItemMapping) -> list[str]:
-    """Return sentences about what fits the target and is hardly meant; no rows fit any.
+    """Check the columns against the target, and return warnings about what can be loaded and is hardly meant.
 
-    Raises what ItemEncoder or PieceReader raises if the first rows' columns don't fit the target.
+    The columns are those of the first file that has rows; an UNLOAD of no rows has none to check. Raises what
+    ItemEncoder raises if they don't fit, and what PieceReader raises if the file can't be read.
     """
     first = next((file for file in manifest.files if file.rows), None)
     if first is None or ItemEncoder(_reader(s3, bucket, first).schema, mapping).has_expiries:

@@ -8,7 +8,6 @@ from data_bucket import pieces_key
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits, LoadPlan
 from dynamo_load.reading.piece_reader import row_group_rows
-from unload.errors import ManifestMismatch
 from unload.listing import CONNECTIONS
 from unload.manifest import Manifest, UnloadedFile
 from unload.work_list import as_json, cut, rows_per_piece
@@ -22,7 +21,7 @@ def plan_load(
 ) -> LoadPlan:
     """Cut the unloaded rows into pieces, write these to S3, and return the plan; the same again for the same files.
 
-    Of files whose row groups must be known, raises what `row_group_rows` raises, and ManifestMismatch.
+    Of files whose row groups must be known, raises what `row_group_rows` raises.
     """
     most_rows = rows_per_piece(manifest.rows, limits.loader_concurrency)
     large = [file for file in manifest.files if file.rows > most_rows]
@@ -45,14 +44,5 @@ def plan_load(
 
 def _row_groups_by_key(s3: "S3Client", bucket: str, files: Sequence[UnloadedFile]) -> Mapping[str, list[int]]:
     with ThreadPoolExecutor(CONNECTIONS) as threads:
-        found = threads.map(lambda file: _row_groups(s3, bucket, file), files)
+        found = threads.map(lambda file: row_group_rows(s3, bucket, file.key, file.rows), files)
         return {file.key: groups for file, groups in zip(files, found, strict=True)}
-
-
-def _row_groups(s3: "S3Client", bucket: str, file: UnloadedFile) -> list[int]:
-    groups = row_group_rows(s3, bucket, file.key)
-    if sum(groups) != file.rows:
-        raise ManifestMismatch(
-            f"s3://{bucket}/{file.key} has {sum(groups):,} rows, the manifest says {file.rows:,}: run the load again."
-        )
-    return groups

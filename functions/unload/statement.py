@@ -7,14 +7,12 @@ from typing import Self
 
 from environment import required, whole_number
 from errors import MissingConfiguration
-from statements.data_api import Statement
+from statements.data_api import MAX_SQL_BYTES, Statement
 from statements.identifiers import Identifier
 from target.table import TargetTable
 from unload.buckets import BUCKET_COLUMN, HASH_COLUMN
 from unload.errors import InvalidQuery
 
-# The Data API's older, lower limit for one query string ("Using the Amazon Redshift Data API"); newer pages say 200 KB.
-_MAX_SQL_BYTES = 100_000
 # UNLOAD rounds a Parquet file's size down to a multiple of 32 MB and takes at most 6.2 GB ("UNLOAD").
 _FILE_SIZES_MB = range(32, 6_201)
 _ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
@@ -114,9 +112,9 @@ def unload_statement(
 
 
 def _statement(sql: str) -> Statement:
-    if (size := len(sql.encode())) > _MAX_SQL_BYTES:
+    if (size := len(sql.encode())) > MAX_SQL_BYTES:
         raise InvalidQuery(
-            f"the statement around the query has {size:,} bytes, more than the Data API's {_MAX_SQL_BYTES:,}: "
+            f"the statement around the query has {size:,} bytes, more than the Data API's {MAX_SQL_BYTES:,}: "
             "shorten the query, or make it a view."
         )
     return Statement(sql)

@@ -171,9 +171,15 @@ def cases() -> Iterator[Case]:
         credentials = _calls("redshift-serverless", "GetCredentials", workgroup)
         login = given | {"WorkgroupName": "analytics", "WorkgroupId": WORKGROUP_ID}
         yield _case(f"IAM on Serverless in {region}", [*execute, *credentials], **login)
-    secret = _calls("secretsmanager", "GetSecretValue", SECRET)
-    decrypt = _calls("kms", "Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/secret", **_through("secretsmanager"))
-    yield _case("a secret on Serverless", [*execute, *secret, *decrypt], **login, DbSecretArn=SECRET)
+    secret = _calls("secretsmanager", "GetSecretValue", SECRET.replace(REGION, ELSEWHERE))
+    key, through = f"arn:aws:kms:{ELSEWHERE}:{ACCOUNT}:key/secret", _through("secretsmanager", ELSEWHERE)
+    decrypt = _calls("kms", "Decrypt", key, **through)
+    yield _case(
+        "a secret beside Serverless elsewhere",
+        [*execute, *secret, *decrypt],
+        **login,
+        DbSecretArn=SECRET.replace(REGION, ELSEWHERE),
+    )
     yield _full()
 
 

@@ -31,10 +31,13 @@ _MAX_NAME_BYTES = 65_535
 class ValueKind:
     """How the values of one kind of column are written and counted.
 
-    `accept(values, faults)` gives the values that DynamoDB is to hold and reports those that it can't, in whose place
-    may stand anything. `text(accepted)` gives their JSON text without the DynamoDB type around it (`large_string`, null
-    where there is no value), `sizes(accepted, text, rows)` the bytes DynamoDB counts for those of these rows, without
-    the attribute's name, 0 for null; it is only asked of rows without a fault.
+    A batch of a column goes through three functions:
+
+    - `accept(values, faults)` returns the values as DynamoDB is to hold them. A value that it can't hold is added to
+      `faults`; what is returned in its place does not matter, as its row is rejected.
+    - `text(accepted)` returns their JSON text (`large_string`), without the DynamoDB type around it; null stays null.
+    - `sizes(accepted, text, rows)` returns the bytes that DynamoDB counts for the values of `rows`, without the
+      attribute's name, 0 for null. It is never asked about a row that has a fault.
     """
 
     data_type: DataType

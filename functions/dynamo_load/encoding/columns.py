@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -26,13 +25,12 @@ def attribute_names(columns: Sequence[str], mapping: ItemMapping) -> dict[str, s
     column has in any case.
     """
     columns = [column for column in columns if column != mapping.hash_column]
-    _check_distinct(columns)
+    _check_distinct(columns, mapping)
     folded = {column.lower(): column for column in columns}
     names = _renamed(folded, mapping)
     target = mapping.target
-    wanted = [key.name for key in target.key] + ([target.ttl_attribute] if target.ttl_attribute else [])
     free = {name: column for name, column in folded.items() if column not in names}
-    for attribute in dict.fromkeys([*wanted, *(key.name for key in target.index_keys)]):
+    for attribute in target.attributes:
         column = free.get(attribute.lower())
         if column is None or attribute in names.values():
             continue
@@ -48,18 +46,21 @@ def attribute_names(columns: Sequence[str], mapping: ItemMapping) -> dict[str, s
     return names
 
 
-def _check_distinct(columns: Sequence[str]) -> None:
-    spellings = Counter(name.lower() for name in columns)
-    clashing = [name for name in columns if spellings[name.lower()] > 1]
-    if not clashing:
-        return
-    first = clashing[0]
-    alike = dict.fromkeys(name for name in clashing if name.lower() == first.lower())
-    if len(alike) == 1:
-        raise AmbiguousColumns(f"column {first!r} comes {columns.count(first)} times: give one of them an alias.")
-    raise AmbiguousColumns(
-        f"columns {', '.join(map(repr, alike))} have one name but for case: give one of them an alias in the query."
-    )
+def _check_distinct(columns: Sequence[str], mapping: ItemMapping) -> None:
+    """Refuse a name that comes twice, and two that differ in case alone where the table or the input means one."""
+    meant = {name.lower() for name in (*mapping.target.attributes, *mapping.attributes)}
+    alike: dict[str, list[str]] = {}
+    for column in columns:
+        alike.setdefault(column.lower(), []).append(column)
+    for folded, spellings in alike.items():
+        if len(set(spellings)) < len(spellings):
+            twice = next(name for name in spellings if spellings.count(name) > 1)
+            raise AmbiguousColumns(f"column {twice!r} comes {spellings.count(twice)} times: give one of them an alias.")
+        if len(spellings) > 1 and folded in meant:
+            raise AmbiguousColumns(
+                f"columns {', '.join(map(repr, spellings))} have one name but for case: give one of them an alias in "
+                "the query."
+            )
 
 
 def _renamed(folded: dict[str, str], mapping: ItemMapping) -> dict[str, str]:

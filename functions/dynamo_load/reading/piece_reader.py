@@ -1,8 +1,8 @@
 """The rows of one piece, read from Parquet files in S3 in chunks of bounded size, column by column.
 
 A small row group is fetched whole; the columns of a large one are streamed side by side, each through a small buffer.
-Text that a Parquet dictionary stands for is written out one chunk at a time. So memory follows neither the file, nor
-its row groups, nor what these hide. Where chunks begin depends on the files alone: a loader that goes on at a
+Text and bytes that a Parquet dictionary stands for are written out one chunk at a time. So memory follows neither the
+file, nor its row groups, nor what these hide. Where chunks begin depends on the files alone: a loader that goes on at a
 checkpoint meets the very chunks of the one before.
 """
 
@@ -34,11 +34,11 @@ CHUNK_ROWS = 10_000
 """Rows of a chunk, unless they are wide."""
 
 _CHUNK_BYTES = 8 * 1024 * 1024
-_MOST_CHUNK_TEXT_BYTES = 4 * _CHUNK_BYTES
+_MOST_WRITTEN_OUT_BYTES = 4 * _CHUNK_BYTES
 # What a value takes in Arrow, and more as an attribute, even if the file has hardly a bit for it.
 _VALUE_BYTES = 16
 # A dictionary ends at 1 MB in the writers of Arrow and of parquet-java; indices come on top. In a column with more than
-# this, most text stands page by page, where its size is no secret and making a dictionary of it would take long.
+# this, most values stand page by page, where their size is no secret and making a dictionary of them would take long.
 _DICTIONARY_COLUMN_BYTES = 2 * 1024 * 1024
 # A row group of this size is fetched in one request or a few (UNLOAD writes 32 to 128 MB), a larger one in streams.
 _FETCHED_WHOLE_BYTES = 64 * 1024 * 1024
@@ -60,7 +60,8 @@ class Chunk:
 class _RowGroup:
     """`first_row` counts in the piece, `file_row` in the file; `bytes` is the size in the file.
 
-    `dictionaries` are the text columns that few values may stand for, however many rows and bytes these come to.
+    `dictionaries` are the columns of text or bytes for which few values may stand, however many rows and bytes these
+    come to.
     """
 
     file: S3File
@@ -116,11 +117,17 @@ class PieceReader:
             yield from (rows for _, rows in _parts(group, schema, start))
 
 
-def row_group_rows(s3: S3Client, bucket: str, key: str) -> list[int]:
-    """Return the rows of each row group of a file, at the cost of a request or two. Raises as PieceReader does."""
-    with _parquet(S3File(s3, bucket, key)) as parquet:
+def row_group_rows(s3: S3Client, bucket: str, key: str, rows: int) -> list[int]:
+    """Return the rows of each row group of a file that should have `rows` in all, at the cost of a request or two.
+
+    Raises as PieceReader does.
+    """
+    file = S3File(s3, bucket, key)
+    with _parquet(file) as parquet:
         metadata = parquet.metadata
-        return [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+        of_groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    _check_rows(file, sum(of_groups), rows)
+    return of_groups
 
 
 @contextmanager
@@ -171,12 +178,15 @@ def _row_groups(part: Slice, file: S3File, parquet: pq.ParquetFile, first_row: i
             )
         )
         first_row += group.num_rows
-    rows = sum(group.rows for group in groups)
-    if rows != part.rows:
-        raise CorruptParquetFile(
-            f"{file.url} has {rows:,} rows where the work list has {part.rows:,}: list the unloaded files again."
-        )
+    _check_rows(file, sum(group.rows for group in groups), part.rows)
     return [group for group in groups if group.rows]
+
+
+def _check_rows(file: S3File, found: int, listed: int) -> None:
+    if found != listed:
+        raise CorruptParquetFile(
+            f"{file.url} has {found:,} rows in place of the {listed:,} that are listed: run the load again."
+        )
 
 
 def _chunk_rows(group: pq.RowGroupMetaData) -> int:
@@ -191,7 +201,7 @@ def _dictionaries(group: pq.RowGroupMetaData, schema: pa.Schema) -> tuple[str, .
         for column in columns
         if column.has_dictionary_page and column.total_uncompressed_size <= _DICTIONARY_COLUMN_BYTES
     }
-    return tuple(field.name for field in schema if field.name in encoded and _is_text(field.type))
+    return tuple(field.name for field in schema if field.name in encoded and _is_of_any_length(field.type))
 
 
 def _parts(group: _RowGroup, schema: pa.Schema, start: int) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -210,15 +220,15 @@ def _parts(group: _RowGroup, schema: pa.Schema, start: int) -> Iterator[tuple[in
 
 
 def _in_parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut up a batch whose text would be far more than its row group promised, were its dictionaries written out."""
-    if sum(map(_most_text_bytes, batch.columns)) <= _MOST_CHUNK_TEXT_BYTES:
+    """Cut up a batch that would be far larger than its row group promised, were its dictionaries written out."""
+    if sum(map(_most_written_out_bytes, batch.columns)) <= _MOST_WRITTEN_OUT_BYTES:
         yield batch
         return
-    ends = np.cumsum(sum((_text_bytes(column) for column in batch.columns), np.zeros(len(batch), np.int64)))
+    ends = np.cumsum(sum((_written_out_bytes(column) for column in batch.columns), np.zeros(len(batch), np.int64)))
     begin = 0
     while begin < len(batch):
         before = ends[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, before + _MOST_CHUNK_TEXT_BYTES, side="right")))
+        end = max(begin + 1, int(np.searchsorted(ends, before + _MOST_WRITTEN_OUT_BYTES, side="right")))
         yield batch.slice(begin, end - begin)
         begin = end
 
@@ -236,22 +246,22 @@ def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
-def _most_text_bytes(column: pa.Array) -> int:
-    """Return what the column's text takes at most, at a fraction of what it costs to know each row's."""
+def _most_written_out_bytes(column: pa.Array) -> int:
+    """Return what a column takes at most while it is written out, at a fraction of what each row's value costs."""
     if pa.types.is_dictionary(column.type):
-        return len(column) * (pc.max(_text_lengths(column.dictionary)).as_py() or 0)
-    return column.nbytes if _is_text(column.type) else 0
+        return len(column) * (pc.max(_lengths(column.dictionary)).as_py() or 0)
+    return column.nbytes if _is_of_any_length(column.type) else 0
 
 
-def _text_bytes(column: pa.Array) -> NDArray[np.int64]:
-    """Return the bytes that each row's value takes while it is written out, 0 where it isn't text."""
+def _written_out_bytes(column: pa.Array) -> NDArray[np.int64]:
+    """Return the bytes that each row's value takes while it is written out, 0 in a column whose values all take few."""
     if pa.types.is_dictionary(column.type):
-        of_values = _text_lengths(column.dictionary)
+        of_values = _lengths(column.dictionary)
         # Arrow reserves the dictionary's average for every row before it copies a value.
         average = (pc.sum(of_values).as_py() or 0) // max(1, len(of_values))
         return np.maximum(_numbers(pc.take(of_values, column.indices)), average)
-    if _is_text(column.type):
-        return _numbers(_text_lengths(column))
+    if _is_of_any_length(column.type):
+        return _numbers(_lengths(column))
     return np.zeros(len(column), np.int64)
 
 
@@ -259,11 +269,12 @@ def _numbers(lengths: pa.Array) -> NDArray[np.int64]:
     return np.asarray(lengths.cast(pa.int64()).fill_null(0).to_numpy(), np.int64)
 
 
-def _text_lengths(values: pa.Array) -> pa.Array:
+def _lengths(values: pa.Array) -> pa.Array:
     return pc.binary_length(values.storage if isinstance(values.type, pa.JsonType) else values)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def _is_of_any_length(kind: pa.DataType) -> bool:
+    """Whether values of a type are as long as they like: text, JSON and bytes."""
     if isinstance(kind, pa.JsonType):
         kind = kind.storage_type
     return kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())

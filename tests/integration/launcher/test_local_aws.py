@@ -169,6 +169,29 @@ def test_a_start_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, temporary_
         pass
 
 
+@pytest.mark.parametrize(
+    ("parameter_group", "folder", "reason"),
+    [
+        ({"wlm_json": "x"}, "", "the local Redshift has no parameter wlm_json"),
+        # A Unix socket's path has 107 bytes at most.
+        ({}, "long" * 25, "Could not find a suitable socket path"),
+    ],
+)
+def test_an_early_end_is_told_with_its_reason_though_all_files_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+    temporary_directory: Path,
+    parameter_group: dict[str, str],
+    folder: str,
+    reason: str,
+) -> None:
+    (temporary_directory / folder).mkdir(exist_ok=True)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary_directory / folder))
+
+    with pytest.raises(LocalAwsDidNotStartError, match=reason), LocalAws(parameter_group):
+        pass
+    assert list((temporary_directory / folder).iterdir()) == []
+
+
 def test_ctrl_c_stops_what_make_local_started(temporary_directory: Path) -> None:
     """The instructions are for another terminal, so they are followed here as printed."""
     serving = subprocess.Popen(

@@ -41,9 +41,24 @@ def test_in_a_wide_table_only_the_nearest_columns_are_named() -> None:
     assert len(str(raised.value)) < 400
 
 
-def test_names_that_differ_in_case_alone_are_refused() -> None:
+@pytest.mark.parametrize(
+    "meant",
+    [
+        {"partition_key": KeyAttribute("Title", "S")},
+        {"sort_key": KeyAttribute("title", "S")},
+        {"ttl_attribute": "TITLE"},
+        {"index_keys": (IndexKeyAttribute("title", "S", 2048),)},
+        {"attributes": {"Title": "name"}},
+    ],
+)
+def test_names_that_differ_in_case_alone_are_refused_where_one_of_them_is_meant(meant: dict[str, Any]) -> None:
     with pytest.raises(AmbiguousColumns, match="'title', 'TITLE' have one name but for case"):
-        encoder(ID, ("title", pa.string()), ("other", pa.int32()), ("TITLE", pa.int32()))
+        encoder(ID, ("title", pa.string()), ("other", pa.int32()), ("TITLE", pa.int32()), **meant)
+
+
+def test_names_that_differ_in_case_alone_are_attributes_of_their_own_where_neither_is_meant() -> None:
+    encoded = encode({"title": pa.array(["b"]), "TITLE": pa.array(["c"])})
+    assert typed_items(encoded) == [{"pk": {"S": "0"}, "title": {"S": "b"}, "TITLE": {"S": "c"}}]
 
 
 def test_a_name_that_comes_twice_is_refused_as_just_that() -> None:

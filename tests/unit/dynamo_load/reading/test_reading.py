@@ -175,7 +175,7 @@ class TestBadFiles:
     def test_other_rows_than_the_work_list_has_are_refused(self, stage: Stage) -> None:
         file = stage.put_file(numbered(10), "unload/0000")
 
-        with pytest.raises(CorruptParquetFile, match="10 rows where the work list has 11"):
+        with pytest.raises(CorruptParquetFile, match="10 rows in place of the 11 that are listed"):
             reader(stage, stage.piece({**file, "rows": 11}))
 
     def test_a_row_group_that_the_file_does_not_have_is_refused(self, stage: Stage) -> None:
