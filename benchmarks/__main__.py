@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import datasets, fan_out, limits, peers, pipeline, plot, report
+from benchmarks import datasets, fan_out, limits, peers, pipeline, plot, refresh, report
 from benchmarks.bench import Bench
 from benchmarks.performance import Circumstances, Performance
 from benchmarks.scale import FULL, QUICK
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.scale import Scale
 
-PARTS = ("peers", "fan_out", "limits", "pipeline")
+PARTS = ("peers", "fan_out", "limits", "refresh", "pipeline")
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -82,6 +82,12 @@ def _measure_loader(
                 files=limits.measure_files(bench, wide, single, scale, say),
                 cold_starts=limits.measure_cold_starts(bench, tiny, scale, say),
             )
+        if "refresh" in parts:
+            bucket = datasets.write(
+                directory, "bucket", row_groups=scale.wide_row_groups, row_group_rows=scale.row_group_rows
+            )
+            here = Circumstances.here_and_now()
+            performance.put("refresh", here, runs=refresh.measure(bench, directory, bucket, scale, say))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ class Work:
     rows: int | None = None
     in_flight: int = IN_FLIGHT
     imports: tuple[str, ...] = ()
+    known: str | None = None
 
     @property
     def row_count(self) -> int:
@@ -63,7 +64,7 @@ class Run:
 
     @property
     def rows(self) -> int:
-        """Rows written."""
+        """Rows loaded, those included that were found unchanged."""
         return sum(usage.rows for usage in self.usages)
 
     @property
@@ -112,8 +113,11 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def run(self, behaviour: SinkBehaviour, *works: Work) -> Run:
-        """Run ways at the same time, against a new sink. Raises RowsUnaccountedFor if the sink got other rows."""
+    def run(self, behaviour: SinkBehaviour, *works: Work, changed: int | None = None) -> Run:
+        """Run ways at the same time, against a new sink; `changed` rows are to be written (None: all of them).
+
+        Raises RowsUnaccountedFor if the sink got other rows.
+        """
         with DynamoDbSink(behaviour) as sink, ExitStack() as running:
             environment = _environment(sink, self._store_url)
             ways = []
@@ -129,6 +133,7 @@ class Bench:
                     piece=f"{number:05}",
                     core=self._way_core,
                     imports=work.imports,
+                    known=work.known,
                 )
                 arguments = [json.dumps(asdict(task)), str(time.monotonic())]
                 ways.append(running.enter_context(_process("benchmarks.way", *arguments, environment=environment)))
@@ -138,14 +143,17 @@ class Bench:
                 _begin(way)
             usages = [Usage(**json.loads(_line(way))) for way in ways]
             run = Run(usages, sink.report(), sink.stored() if behaviour.key else {})
-        _check(run, sum(work.row_count for work in works))
+        rows = sum(work.row_count for work in works)
+        _check(run, rows, rows if changed is None else changed)
         return run
 
 
-def _check(run: Run, rows: int) -> None:
-    if not rows == run.rows == run.sink.rows_stored or run.sink.violations or run.sink.keys_stored_again:
+def _check(run: Run, rows: int, changed: int) -> None:
+    sink = run.sink
+    if (run.rows, sink.rows_stored) != (rows, changed) or sink.violations or sink.keys_stored_again:
         raise RowsUnaccountedFor(
-            f"{rows:,} rows were to be loaded, {run.rows:,} were said to be, {run.sink.rows_stored:,} arrived, "
+            f"{rows:,} rows were to be loaded, {run.rows:,} were said to be; {changed:,} to be written, "
+            f"{run.sink.rows_stored:,} arrived, "
             f"{run.sink.keys_stored_again:,} keys more than once; violations: {run.sink.violations[:3]}"
         )
 

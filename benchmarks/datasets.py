@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from benchmarks.task import Task
 
 KEY = "review_id"
+HASH = "load_hash"
 NARROW = [KEY, "customer_id", "product_id", "star_rating", "helpful_votes"]
 _NARROW_SCHEMA = pa.schema([reviews.SCHEMA.field(name) for name in NARROW])
+_BUCKET_SCHEMA = reviews.SCHEMA.append(pa.field(HASH, pa.int32()))
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,20 @@ class Dataset:
 
 
 def write(directory: Path, name: str, *, row_groups: int, row_group_rows: int) -> Dataset:
-    """Write the `wide` or `narrow` rows, or `single` for wide ones in row groups as large as you like."""
+    """Write the `wide` or `narrow` rows, `single` for wide ones in row groups as large as you like.
+
+    `bucket` are wide ones too, with the column that an UNLOAD into buckets adds.
+    """
     path = directory / f"{name}.parquet"
-    schema = _NARROW_SCHEMA if name == "narrow" else reviews.SCHEMA
-    batches = (batch.select(schema.names) for batch in reviews.batches(row_groups * row_group_rows))
+    schema = {"narrow": _NARROW_SCHEMA, "bucket": _BUCKET_SCHEMA}.get(name, reviews.SCHEMA)
+    batches = (batch.select(schema.names) for batch in map(_hashed, reviews.batches(row_groups * row_group_rows)))
     reviews.write_parquet(path, batches, schema=schema, row_group_rows=row_group_rows)
     return Dataset(name, path, row_groups, row_group_rows)
+
+
+def _hashed(rows: pa.RecordBatch) -> pa.RecordBatch:
+    hashes = [zlib.crc32(key.encode()) & 0x7FFFFFFF for key in rows.column(KEY).to_pylist()]
+    return rows.append_column(HASH, pa.array(hashes, pa.int32()))
 
 
 def keys(dataset: Dataset, row_groups: list[int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A process that is S3 and the ledger table for the loader: GetObject with a range, UpdateItem and GetItem.
+"""A process that is S3 and the ledger table for the loader: objects that are read and written, UpdateItem and GetItem.
 
 `python -m benchmarks.object_store <directory>` prints its port and serves the directory's files as objects until its
 standard input ends. A ledger that forgets suffices, as every load that is measured begins at its first row.
@@ -26,15 +26,10 @@ class Handler(BaseHTTPRequestHandler):
     directory: Path
 
     def do_GET(self) -> None:
-        """Answer GetObject with a range of a file."""
-        with (self.directory / Path(self.path.partition("?")[0]).name).open("rb") as file:
+        """Answer GetObject, of a range of a file or all of it."""
+        with self._path().open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            wanted = _RANGE.fullmatch(self.headers["Range"])
-            if wanted is None:
-                raise ValueError(f"only ranges are served, not {self.headers['Range']!r}")
-            first, last = wanted.groups()
-            begin = int(first) if first else max(0, size - int(last))
-            end = min(int(last) + 1, size) if first and last else size
+            begin, end = self._range(size)
             self.send_response(206)
             self.send_header("ETag", f'"{size}"')
             self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{size}")
@@ -43,14 +38,48 @@ class Handler(BaseHTTPRequestHandler):
             while begin < end:
                 begin += os.sendfile(self.connection.fileno(), file.fileno(), begin, end - begin)
 
+    def do_HEAD(self) -> None:
+        """Answer HeadObject."""
+        size = self._path().stat().st_size
+        self._answer(size, content_length=size)
+
+    def do_PUT(self) -> None:
+        """Answer PutObject, whatever its conditions."""
+        body = self._body()
+        self._path().write_bytes(body)
+        self._answer(len(body), content_length=0)
+
     def do_POST(self) -> None:
         """Answer UpdateItem, and GetItem of a row that is not there."""
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self._body()
         self.send_response(200)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(_ATTRIBUTES)))
         self.end_headers()
         self.wfile.write(_ATTRIBUTES)
+
+    def _path(self) -> Path:
+        """The file of an object, whose name is all of the key."""
+        key = self.path.partition("?")[0].removeprefix(f"/{BUCKET}/")
+        return self.directory / key.replace("/", "-")
+
+    def _range(self, size: int) -> tuple[int, int]:
+        """The bytes asked for, the second number being the first that isn't."""
+        wanted = _RANGE.fullmatch(self.headers.get("Range", "bytes=0-"))
+        if wanted is None:
+            raise ValueError(f"this range is not understood: {self.headers['Range']!r}")
+        first, last = wanted.groups()
+        begin = int(first) if first else max(0, size - int(last))
+        return begin, min(int(last) + 1, size) if first and last else size
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def _answer(self, size: int, *, content_length: int) -> None:
+        self.send_response(200)
+        self.send_header("ETag", f'"{size}"')
+        self.send_header("Content-Length", str(content_length))
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

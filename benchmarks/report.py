@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import fan_out, limits
+from benchmarks import fan_out, limits, refresh
 from benchmarks.bench import IN_FLIGHT
 from benchmarks.peers import BASELINE, WAYS
 
@@ -287,6 +287,56 @@ Lambda.
 {_table(start_columns, starts)}"""
 
 
+def _refresh(part: dict[str, Any]) -> str:
+    runs = part["runs"]
+    last = max(run["repetition"] for run in runs)
+    repeated = [run for run in runs if run["repetition"] < last]
+    full = {run["repetition"]: cpu_per_million(run) for run in _of(runs, case=refresh.FULL_LOAD)}
+    lines = []
+    for case in dict.fromkeys(run["case"] for run in runs):
+        of_case = _of(repeated, case=case)
+        (large,) = _of(runs, case=case, repetition=last)
+        lines.append(
+            (
+                case,
+                f"{median(map(cpu_per_million, of_case)):.3g}",
+                f"{median(cpu_per_million(run) / full[run['repetition']] for run in of_case):.2f}",
+                f"{of_case[0]['changed']:,}",
+                f"{max(run['requests'] for run in of_case):,}",
+                f"{median(map(rows_per_second, of_case)):,.0f}",
+                f"{max(run['peak_bytes'] for run in of_case) / 1e6:.0f}",
+                f"{large['peak_bytes'] / 1e6:.0f}",
+            )
+        )
+    largest = max(run["rows"] for run in runs)
+    columns = (
+        "load", "CPU s per million rows", "beside a full load", "rows written", "requests", "rows/s", "peak MB",
+        f"peak MB of {largest:,} rows",
+    )  # fmt: skip
+    targets = [
+        _target("1 % changed: CPU per row beside a full load", 0.6, _beside(repeated, full, "1% changed"), "at most"),
+        _target("100 % changed: the same", 1.25, _beside(repeated, full, "100% changed"), "at most"),
+        _target("0 % changed: write requests", 0, max(r["requests"] for r in _of(runs, case="0% changed")), "none:"),
+        _target(f"peak MB, a bucket of {largest:,} rows", 600, max(r["peak_bytes"] for r in runs) / 1e6, "under"),
+    ]
+    return f"""## Refreshing
+
+{repeated[0]["rows"]:,} wide rows, one bucket, loaded again after a first load; medians of {last} interleaved runs on
+one core, the sink answers after {refresh.LATENCY_SECONDS * 1e3:g} ms. "Beside a full load" is CPU per row divided by
+that of the full load in the same repetition.
+
+{_table(columns, lines)}
+{_table(("what", "target", "measured", ""), targets)}"""
+
+
+def _beside(runs: Runs, full: dict[int, float], case: str) -> float:
+    return median(cpu_per_million(run) / full[run["repetition"]] for run in _of(runs, case=case))
+
+
+def _target(what: str, limit: float, measured: float, words: str) -> tuple[str, str, str, str]:
+    return what, f"{words} {limit:g}", f"{measured:.3g}", "met" if measured <= limit else "**missed**"
+
+
 def _pipeline(part: dict[str, Any]) -> str:
     kinds = ("loader", "other functions", "local AWS", "local Redshift")
     lines = [
@@ -341,6 +391,7 @@ _SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "peers": lambda part: _peers(part) + "\n" + _on_lambda(part),
     "fan_out": _fan_out,
     "limits": _limits,
+    "refresh": _refresh,
     "pipeline": _pipeline,
 }
 

@@ -21,6 +21,7 @@ class Scale:
     unprocessed_rows: int
     file_rows: tuple[int, ...]
     cold_starts: int
+    refresh_rows: int
     pipeline_rows: tuple[int, ...]
 
 
@@ -45,6 +46,7 @@ FULL = Scale(
     unprocessed_rows=200_000,
     file_rows=(100_000, 500_000, 2_000_000),
     cold_starts=5,
+    refresh_rows=1_000_000,
     pipeline_rows=(10_000, 100_000, 1_000_000),
 )
 
@@ -69,5 +71,6 @@ QUICK = Scale(
     unprocessed_rows=5_000,
     file_rows=(10_000,),
     cold_starts=1,
+    refresh_rows=5_000,
     pipeline_rows=(1_000,),
 )

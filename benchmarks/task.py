@@ -25,6 +25,8 @@ class Task:
     """The core to stay on; None leaves it to the system."""
     imports: tuple[str, ...] = ()
     """Modules to import besides those that the way needs."""
+    known: str | None = None
+    """The load whose record a refresh compares with; None where it knows nothing."""
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,10 @@ class LoadHasFailed(PipelineError):
     """The load of the piece was found to have failed, so this loader has stopped."""
 
 
+class ItemsDiffer(PipelineError):
+    """Items that were read back from the target are not those that the load has found or made there."""
+
+
 class RowsUnaccounted(PipelineError):
     """Not every unloaded row is written, rejected or superseded, or some are counted more than once."""
 

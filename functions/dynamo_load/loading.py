@@ -12,7 +12,7 @@ import numpy as np
 
 from dynamo_load.accounting.duplicates import superseded
 from dynamo_load.accounting.watermark import Span, Watermark
-from dynamo_load.encoding.items import ItemEncoder
+from dynamo_load.encoding.items import ENCODER, ItemEncoder
 from dynamo_load.encoding.row_faults import RejectedRow
 from dynamo_load.errors import LoadHasFailed, PieceTakenOver, TooManyRejects
 from dynamo_load.reading.piece_reader import PieceReader
@@ -22,15 +22,19 @@ from dynamo_load.writing.batches import Batch
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    import pyarrow as pa
     from mypy_boto3_s3 import S3Client
     from numpy.typing import NDArray
 
     from dynamo_load.accounting.ledger import PieceLedger, Tally
     from dynamo_load.accounting.rejects import RejectedRows
+    from dynamo_load.comparing import BucketRefresh
     from dynamo_load.encoding.items import EncodedRows
     from dynamo_load.mapping import ItemMapping
     from dynamo_load.plan import Piece
+    from dynamo_load.sampling import ItemSample
     from dynamo_load.writing.batches import Delivery
+    from dynamo_load.writing.dry_run import DryRun
     from dynamo_load.writing.transport import BatchTransport
     from locks.table import TableLock
 
@@ -55,10 +59,13 @@ class PieceBatch(Batch):
 class PieceLoader:
     """Loads one piece; `rejects_allowed` is how many rejects end the load, `seconds_left` tells how long it has.
 
-    Raises what reading, encoding, sending, rejecting, the ledger and the lock raise, and TooManyRejects. It stops when
-    another execution has the target table's `lock`, which it looks at with each checkpoint. Whatever happens, the
-    ledger counts a row only after it was written, stored as rejected or found superseded; what was done beyond the
-    checkpoint is simply done again.
+    With a `refresh`, the piece is a bucket of which only what has changed is written, and vanished keys are deleted if
+    it says so. In the end the items of `sample` are read back.
+
+    Raises what reading, encoding, comparing, sending, rejecting, reading back, the ledger and the lock raise, and
+    TooManyRejects. It stops when another execution has the target table's `lock`, which it looks at with each
+    checkpoint. Whatever happens, the ledger counts a row only after it was written, stored as rejected, found
+    superseded or unchanged; what was done beyond the checkpoint is simply done again.
     """
 
     def __init__(
@@ -71,31 +78,31 @@ class PieceLoader:
         lock: TableLock,
         rejects: RejectedRows,
         rejects_allowed: int,
-        transport: BatchTransport[PieceBatch],
+        transport: BatchTransport[PieceBatch] | DryRun,
         seconds_left: Callable[[], float],
+        refresh: BucketRefresh | None = None,
+        sample: ItemSample | None = None,
     ) -> None:
         self._s3, self._bucket, self._mapping = s3, bucket, mapping
         self._ledger, self._lock, self._rejects, self._rejects_allowed = ledger, lock, rejects, rejects_allowed
         self._transport, self._seconds_left = transport, seconds_left
+        self._refresh, self._sample = refresh, sample
 
     def load(self, piece: Piece) -> Tally:
-        """Load a piece, or go on with it. Its totals are returned; `next_row` short of its rows hands it over."""
+        """Load a piece, or go on with it. Its totals are returned; one that isn't `finished` is handed over."""
         started = self._recorded = time.monotonic()
         before = self._ledger.take_over()
-        self._piece = piece
+        before.encoder = before.encoder or ENCODER
         self._watermark = Watermark(before, lambda: time.monotonic() - started)
         try:
             if before.finished:
                 return before
             self._lock.begin()
-            if not piece.rows:
-                return self._record()
-            self._reader = PieceReader(self._s3, self._bucket, piece)
-            encoder = ItemEncoder(self._reader.schema, self._mapping)
-            with closing(self._batches(self._reader, encoder, before.next_row)) as batches:
+            self._open(piece, before.next_row)
+            with closing(self._batches(piece, before.next_row)) as batches:
                 self._transport.send(batches, self._on_done)
                 # Before closing, which waits for the chunk that is being read and encoded.
-                return self._record()
+                return self._end(piece, before)
         except (PieceTakenOver, LoadHasFailed):
             raise
         except Exception as failure:
@@ -104,30 +111,53 @@ class PieceLoader:
         finally:
             self._ledger.leave()
 
-    def _batches(self, reader: PieceReader, encoder: ItemEncoder, next_row: int) -> Generator[PieceBatch]:
-        """Yield the rows from `next_row` on in batches, and settle the chunks that have none to write."""
-        start = reader.chunk_start(next_row)
-        replaced = superseded(encoder.keys(reader.columns(encoder.key_columns, start)))
+    def _open(self, piece: Piece, next_row: int) -> None:
+        """Read the keys of the rows from `next_row` on, of a bucket those of all rows: its record has to name them."""
+        self._reader = PieceReader(self._s3, self._bucket, piece)
+        self._encoder = ItemEncoder(self._reader.schema, self._mapping) if piece.rows else None
+        self._comparison = self._vanished = None
+        self._start, self._replaced = 0, np.empty(0, np.bool_)
+        if self._refresh:
+            self._comparison = self._refresh.compare(self._reader, self._encoder)
+            self._replaced = self._comparison.replaced
+            self._vanished = self._comparison.vanished_keys() if self._refresh.deletes else None
+            self._refresh.begin(self._comparison)
+        elif self._encoder:
+            self._start = self._reader.chunk_start(min(next_row, piece.rows - 1))
+            keys = self._reader.columns(self._encoder.key_columns, self._start)
+            self._replaced = superseded(self._encoder.keys(keys))
+
+    def _batches(self, piece: Piece, next_row: int) -> Generator[PieceBatch]:
+        """Yield the rows from `next_row` on in batches, then the keys to delete, and settle what needs no request."""
         # A thread encodes the next chunk meanwhile: that takes longer than the requests in flight, which would all be
         # answered, and no more sent, until it is done.
-        with closing(read_ahead(self._encoded_chunks(reader, encoder, start, replaced))) as chunks:
+        with closing(read_ahead(self._encoded_chunks())) as chunks:
             for chunk in chunks:
                 if self._seconds_left() <= 0:
                     return
                 yield from self._chunk_batches(chunk, max(next_row - chunk.first_row, 0))
                 self._record_when_due()
+        if self._vanished is not None:
+            yield from self._deletions(self._vanished, piece.rows, max(next_row - piece.rows, 0))
 
-    def _encoded_chunks(
-        self, reader: PieceReader, encoder: ItemEncoder, start: int, replaced: NDArray[np.bool_]
-    ) -> Iterator[_EncodedChunk]:
-        """Yield the chunks from row `start` on, whole, so that their rejects are the same every time."""
-        for chunk in reader.chunks(start):
-            first = chunk.first_row - start
-            replaced_here = replaced[first : first + len(chunk.rows)]
-            items = encoder.encode(chunk.rows, replaced_here)
+    def _encoded_chunks(self) -> Iterator[_EncodedChunk]:
+        """Yield whole chunks, also the one that a checkpoint lies in, so that their rejects are the same every time."""
+        if self._encoder is None:
+            return
+        for chunk in self._reader.chunks(self._start):
+            first = chunk.first_row - self._start
+            replaced = self._replaced[first : first + len(chunk.rows)]
+            items = self._encoder.encode(chunk.rows, replaced)
             if items.rejects:
                 self._rejects.keep(chunk, items.rejects)
-            yield _EncodedChunk(chunk.first_row, items, replaced_here)
+            if self._sample:
+                self._sample.keep(chunk.first_row, items)
+            units_saved = np.zeros(len(replaced), np.int64)
+            if self._comparison:
+                changed = self._comparison.changed(chunk.first_row, items)
+                units_saved[items.rows[~changed]] = items.write_units[~changed]
+                items = items.only(changed)
+            yield _EncodedChunk(chunk.first_row, items, replaced, units_saved)
 
     def _chunk_batches(self, chunk: _EncodedChunk, first_row: int) -> Iterator[PieceBatch]:
         """Yield a chunk's rows from `first_row` on."""
@@ -137,6 +167,8 @@ class PieceLoader:
         units_before = _sums(items.write_units)
         rejected_before = _sums(_marked([reject.row for reject in items.rejects], len(replaced)))
         superseded_before = _sums(replaced)
+        unchanged_before = _sums(chunk.units_saved > 0)
+        units_saved_before = _sums(chunk.units_saved)
         begin = bisect_left(rows, first_row)
         while first_row < len(replaced):
             end = _batch_end(offsets, begin)
@@ -145,9 +177,11 @@ class PieceLoader:
             span = Span(
                 end=chunk_row + next_row,
                 written=end - begin,
+                unchanged=unchanged_before[next_row] - unchanged_before[first_row],
                 rejected=rejected_before[next_row] - rejected_before[first_row],
                 superseded=superseded_before[next_row] - superseded_before[first_row],
                 item_bytes=offsets[end] - offsets[begin],
+                units_saved=units_saved_before[next_row] - units_saved_before[first_row],
             )
             self._watermark.expect(span)
             if end > begin:
@@ -158,6 +192,7 @@ class PieceLoader:
                     rows=end - begin,
                     write_units=units_before[end] - units_before[begin],
                     last_row=chunk_row + rows[end - 1],
+                    deletes=False,
                     span=span,
                     item_rows=rows[begin:end],
                     chunk_row=chunk_row,
@@ -165,6 +200,24 @@ class PieceLoader:
             else:
                 self._watermark.settle(span, write_units=0.0)
             begin, first_row = end, next_row
+
+    def _deletions(self, keys: pa.Array, rows: int, first: int) -> Iterator[PieceBatch]:
+        """Yield requests to delete the keys from the one numbered `first` on; they count as rows behind the `rows`."""
+        for begin in range(first, len(keys), _BATCH_ROWS):
+            texts = keys[begin : begin + _BATCH_ROWS].to_pylist()
+            end = rows + begin + len(texts)
+            span = Span(end=end, deleted=len(texts))
+            self._watermark.expect(span)
+            yield PieceBatch(
+                body_items=b",".join(b'{"DeleteRequest":{"Key":{%b}}}' % text for text in texts),
+                rows=len(texts),
+                write_units=len(texts),
+                last_row=end - 1,
+                deletes=True,
+                span=span,
+                item_rows=[],
+                chunk_row=rows,
+            )
 
     def _on_done(self, delivery: Delivery[PieceBatch]) -> None:
         span = delivery.batch.span
@@ -184,16 +237,34 @@ class PieceLoader:
             for row in sorted(delivery.refused, key=lambda row: row.row)
         ]
         self._rejects.keep_refused(chunk, batch.last_row, rejects)
+        refused = [batch.chunk_row + reject.row for reject in rejects]
+        if self._comparison:
+            self._comparison.refuse(refused)
+        if self._sample:
+            self._sample.drop(refused)
+
+    def _end(self, piece: Piece, before: Tally) -> Tally:
+        """Record what was reached; if that is the end, first what makes it one."""
+        tally = self._watermark.tally
+        deletions = 0 if self._vanished is None else len(self._vanished)
+        if tally.next_row == piece.rows + deletions:
+            if self._sample:
+                self._sample.verify()
+            if self._refresh and self._comparison:
+                self._comparison.settled_before(
+                    min(before.next_row, piece.rows), before.rejected, same_encoder=before.encoder == ENCODER
+                )
+                tally.recorded_keys = self._refresh.finish(self._comparison)
+            tally.finished = True
+        return self._record(tally)
 
     def _record_when_due(self) -> None:
         too_many = self._watermark.rejected > self._rejects_allowed
         if too_many or time.monotonic() - self._recorded >= _SECONDS_BETWEEN_RECORDS:
-            self._record()
+            self._record(self._watermark.tally)
 
-    def _record(self) -> Tally:
+    def _record(self, tally: Tally) -> Tally:
         self._recorded = time.monotonic()
-        tally = self._watermark.tally
-        tally.finished = tally.next_row == self._piece.rows
         self._lock.check()
         self._ledger.record(tally)
         if tally.rejected > self._rejects_allowed:
@@ -206,14 +277,16 @@ class PieceLoader:
 
 @dataclass(frozen=True)
 class _EncodedChunk:
-    """The items of those rows of a chunk that no later row replaces; it begins with row `first_row` of the piece.
+    """The items that have to be written of a chunk, which begins with row `first_row` of the piece.
 
-    `replaced` tells for each row whether it is replaced. Row numbers of the items and their rejects are the chunk's.
+    For each row, `replaced` tells whether a later one replaces it, `units_saved` what it costs if it is unchanged, else
+    0. Row numbers of the items and their rejects are the chunk's.
     """
 
     first_row: int
     items: EncodedRows
     replaced: NDArray[np.bool_]
+    units_saved: NDArray[np.int64]
 
 
 def _batch_end(offsets: list[int], begin: int) -> int:

@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from functools import cache
+from math import ceil
 from typing import Any
 
 import botocore.session
@@ -13,9 +14,12 @@ import arrow_without_pandas  # noqa: F401
 from aws_clients import client
 from dynamo_load.accounting.ledger import PieceLedger
 from dynamo_load.accounting.rejects import RejectedRows
-from dynamo_load.loading import PieceLoader
+from dynamo_load.comparing import BucketRefresh
+from dynamo_load.loading import PieceBatch, PieceLoader
 from dynamo_load.plan import LoadPlan, Piece
+from dynamo_load.sampling import ItemSample
 from dynamo_load.writing.budget import WriteBudget
+from dynamo_load.writing.dry_run import DryRun
 from dynamo_load.writing.transport import BatchTransport
 from environment import number, required, whole_number
 from locks.table import TableLock
@@ -65,24 +69,30 @@ def _loader(
 
     ended_at = time.time() + context.get_remaining_time_in_millis() / 1000
     s3, dynamodb, session = client("s3"), client("dynamodb"), _session()
-    units_per_second = plan.limits.max_write_units_per_second
+    target, units_per_second = plan.mapping.target, plan.limits.max_write_units_per_second
     budget = None
     if units_per_second:
         budget = WriteBudget(session, settings.ledger_table, plan.load_id, units_per_second)
+    share = ceil(plan.verify_sample * piece.rows / max(plan.rows, 1))
+    transport: BatchTransport[PieceBatch] | DryRun = DryRun()
+    if not plan.dry_run:
+        transport = BatchTransport(
+            table=target.name,
+            session=session,
+            max_in_flight=settings.requests_in_flight,
+            budget=budget,
+            seconds_left=seconds_left,
+        )
     return PieceLoader(
         s3=s3,
         bucket=plan.bucket,
         mapping=plan.mapping,
         ledger=PieceLedger(dynamodb, settings.ledger_table, plan.load_id, piece.name, piece.rows, busy_until=ended_at),
-        lock=TableLock(dynamodb, settings.ledger_table, plan.mapping.target.name, execution_arn),
+        lock=TableLock(dynamodb, settings.ledger_table, target.name, execution_arn),
         rejects=RejectedRows(s3, plan.bucket, plan.load_id, piece.name),
         rejects_allowed=plan.limits.rejects_allowed,
-        transport=BatchTransport(
-            table=plan.mapping.target.name,
-            session=session,
-            max_in_flight=settings.requests_in_flight,
-            budget=budget,
-            seconds_left=seconds_left,
-        ),
+        transport=transport,
         seconds_left=seconds_left,
+        refresh=BucketRefresh(s3, plan, piece) if plan.refresh else None,
+        sample=ItemSample(dynamodb, target, piece.rows, share) if share and not plan.dry_run else None,
     )

@@ -38,7 +38,8 @@ class Tally:
 
     `item_bytes` is the size of the written items as request text, `write_units` what DynamoDB said was consumed,
     `units_saved` what writing the unchanged rows would have cost, `recorded_keys` how many keys the piece's record
-    holds, `seconds` how long loaders were at it. `finished` says that no row is left, and the record stored.
+    holds, `seconds` how long loaders were at it, `encoder` what the first of them encoded with. `finished` says that no
+    row is left, and the record stored.
     """
 
     next_row: int = 0
@@ -52,6 +53,7 @@ class Tally:
     units_saved: int = 0
     recorded_keys: int = 0
     seconds: float = 0.0
+    encoder: str = ""
     finished: bool = False
 
     @property
@@ -148,6 +150,7 @@ class PieceLedger:
                 "unitsSaved": _number(tally.units_saved),
                 "recordedKeys": _number(tally.recorded_keys),
                 "seconds": _number(tally.seconds),
+                "encoder": {"S": tally.encoder},
                 "finished": {"BOOL": tally.finished},
             }
         )
@@ -277,6 +280,7 @@ def _tally(entry: Mapping[str, Any]) -> Tally:
         units_saved=int(entry["unitsSaved"]["N"]),
         recorded_keys=int(entry["recordedKeys"]["N"]),
         seconds=float(entry["seconds"]["N"]),
+        encoder=entry["encoder"]["S"],
         finished=entry["finished"]["BOOL"],
     )
 

@@ -34,6 +34,10 @@ _WRITE_UNIT_BYTES = 1024
 
 ENCODER_VERSION = 1
 """To be raised whenever any row's text becomes another: digests of it are kept from load to load."""
+ENCODER = f"{ENCODER_VERSION} pyarrow {pa.__version__}"
+"""What the text of a row depends on beside the row."""
+KEY_VERSION = 1
+"""To be raised whenever any key's text becomes another: it is kept from load to load."""
 
 _PUT_OPENING = '{"PutRequest":{"Item":{'
 _PUT_CLOSING = "}}},"
@@ -53,6 +57,13 @@ class EncodedRows:
     rows: NDArray[np.int64]
     write_units: NDArray[np.int64]
     rejects: list[RejectedRow]
+
+    def only(self, wanted: NDArray[np.bool_]) -> EncodedRows:
+        """Return the same without the items that are not wanted."""
+        buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.text)]
+        items = pa.Array.from_buffers(pa.large_binary(), len(wanted), buffers).filter(pa.array(wanted))
+        text, offsets = text_and_offsets(items)
+        return EncodedRows(text.data, offsets, self.rows[wanted], self.write_units[wanted], self.rejects)
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,21 @@ class ItemEncoder:
         """
         return pa.Table.from_batches([self._keys(batch) for batch in rows])
 
+    def key_texts(self, rows: pa.RecordBatch) -> pa.Array:
+        """Return the text of each row's key (`"name":{"S":"…"},…`, `large_binary`), given what `keys` takes.
+
+        The same for keys that are the same to DynamoDB, and null where `keys` has nulls.
+        """
+        parts: list[pa.Array | str] = []
+        for attribute, values in zip(self._attributes, self._keys(rows).columns, strict=False):
+            parts += [
+                "," if parts else "",
+                attribute.opening,
+                attribute.kind.text(_in_one_form(values)),
+                attribute.closing,
+            ]
+        return _concatenate(parts, nulls="emit_null").cast(pa.large_binary())
+
     def expiries(self, rows: pa.RecordBatch) -> NDArray[np.float64]:
         """Return the epoch seconds at which the rows expire, of those that have a time to live."""
         if self._ttl is None:
@@ -198,6 +224,11 @@ class ItemEncoder:
                 f"item and its entries in local secondary indexes are over {_MAX_ITEM_BYTES} bytes",
             )
         return write_units
+
+
+def _in_one_form(values: pa.Array) -> pa.Array:
+    """Return values of which no two are one number to DynamoDB: 0.0 for -0.0."""
+    return pc.add(values, pa.scalar(0.0, values.type)) if pa.types.is_floating(values.type) else values
 
 
 def _entry_positions(index: LocalIndex, target: TargetTable, positions: dict[str, int]) -> tuple[int, list[int]]:

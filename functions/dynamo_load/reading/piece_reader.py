@@ -97,7 +97,7 @@ class PieceReader:
                 raise CorruptParquetFile(
                     f"{file.url} has other columns than {files[0].url}: unload both again, by one query."
                 )
-        self.schema = schemas[0]
+        self.schema = schemas[0] if schemas else pa.schema([])
 
     def chunk_start(self, row: int) -> int:
         """Return the first row of the chunk that a row of the piece is in."""

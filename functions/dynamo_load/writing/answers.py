@@ -140,7 +140,12 @@ def without_values(message: str, items: bytes) -> str:
     except ValueError:
         return "the request is not valid JSON"
     values = {
-        text for request in requests for value in request["PutRequest"]["Item"].values() for text in _texts(value)
+        text
+        for request in requests
+        for action in request.values()
+        for attributes in action.values()
+        for value in attributes.values()
+        for text in _texts(value)
     }
     for text in sorted(values - {""}, key=len, reverse=True):
         # The first look is for the items of 100,000 values, which would take seconds otherwise.

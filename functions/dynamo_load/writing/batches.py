@@ -13,7 +13,7 @@ _NEXT_PUT = b"," + _PUT
 
 @dataclass(slots=True)
 class Batch:
-    """Up to 25 put requests, ready to be sent.
+    """Up to 25 requests, ready to be sent, all to put items or all to delete them (`deletes`).
 
     `body_items` is the content of a JSON list without its brackets or spaces (`item,item,…`), `rows` how many items
     these are, `write_units` what they are estimated to consume, `last_row` the last one's ordinal in the piece.
@@ -23,6 +23,7 @@ class Batch:
     rows: int
     write_units: int
     last_row: int
+    deletes: bool
 
 
 B = TypeVar("B", bound=Batch)

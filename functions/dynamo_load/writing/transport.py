@@ -198,12 +198,14 @@ class BatchTransport(Generic[B]):
         """Find the rows that a request was refused for, if it can be for some of them alone."""
         if self._budget is not None:
             self._budget.settle(-request.write_units)
-        if refusal.perhaps_for_one_item and not request.of_one_row:
+        # What has been a key of the table can be deleted from it, so it is not this or that key that is refused.
+        for_one_item = refusal.perhaps_for_one_item and not request.delivery.batch.deletes
+        if for_one_item and not request.of_one_row:
             for half in request.halves():
                 self._waiting.add(half, 0.0)
             return
         words = f"{refusal.code}: {without_values(refusal.message, request.items)}"
-        if not refusal.perhaps_for_one_item:
+        if not for_one_item:
             raise DynamoDbRefused(
                 f"{words} (table {self._table}, a batch of {request.rows} rows that ends with row "
                 f"{request.delivery.batch.last_row} of the piece)"

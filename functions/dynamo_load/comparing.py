@@ -1,0 +1,198 @@
+"""What a load need not write: the rows of a piece beside what the target is known to hold of their keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from dynamo_load.accounting.duplicates import superseded
+from dynamo_load.encoding.items import ItemEncoder
+from dynamo_load.errors import CorruptParquetFile
+from dynamo_load.reading.piece_reader import PieceReader
+from records.bucket_record import BucketRecord, Records, no_digests
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from numpy.typing import NDArray
+
+    from dynamo_load.encoding.items import EncodedRows
+    from dynamo_load.plan import LoadPlan, Piece
+
+
+@dataclass(frozen=True)
+class RowKeys:
+    """Each row's key: its text (null if it can be none), its hash, and whether a later row has the same."""
+
+    texts: pa.ChunkedArray
+    hashes: NDArray[np.int32]
+    replaced: NDArray[np.bool_]
+
+    @classmethod
+    def none(cls) -> RowKeys:
+        """Those of no rows."""
+        return cls(pa.chunked_array([], pa.large_binary()), np.empty(0, np.int32), np.empty(0, np.bool_))
+
+    @classmethod
+    def read(cls, reader: PieceReader, encoder: ItemEncoder, hash_column: str) -> RowKeys:
+        """Read them from the key columns and the column of hashes alone. Raises as the reader does."""
+        texts, hashes = [], []
+        for rows in reader.columns([*encoder.key_columns, hash_column], 0):
+            texts.append(encoder.key_texts(rows))
+            hashes.append(rows.column(hash_column).to_numpy())
+        keys = pa.chunked_array(texts, pa.large_binary())
+        return cls(keys, np.concatenate(hashes), superseded(pa.table({"key": keys})))
+
+
+class Comparison:
+    """The rows of a bucket beside what is known of it; what is learnt of the rows makes its new record."""
+
+    def __init__(self, keys: RowKeys, known: BucketRecord, *, digests_hold: bool) -> None:
+        self._keys, self._known, self._digests_hold = keys, known, digests_hold
+        self._place = pc.index_in(keys.texts, known.keys).fill_null(-1).to_numpy()
+        self._digests = no_digests(len(keys.replaced))
+        self._accepted = np.zeros(len(keys.replaced), np.bool_)
+
+    @property
+    def replaced(self) -> NDArray[np.bool_]:
+        """For each row whether a later one has its key."""
+        return self._keys.replaced
+
+    @property
+    def known_keys(self) -> int:
+        """How many keys the target is known to hold, or may hold."""
+        return len(self._known.keys)
+
+    def vanished_keys(self) -> pa.Array:
+        """Return, in their order, the keys that are known, and of no row; that of a rejected row is not one of them."""
+        keys = self._vanished().keys
+        return keys.take(pc.sort_indices(keys))
+
+    def _vanished(self) -> BucketRecord:
+        has_vanished = np.ones(self.known_keys, np.bool_)
+        has_vanished[self._place[self._place >= 0]] = False
+        return self._known.where(has_vanished)
+
+    def intended(self) -> BucketRecord:
+        """What a load that has only begun leaves: it may have written any row."""
+        is_key = ~self._keys.replaced & self._keys.texts.is_valid().to_numpy()
+        return BucketRecord(
+            self._keys.texts.filter(pa.array(is_key)).combine_chunks(),
+            self._keys.hashes[is_key],
+            no_digests(int(is_key.sum())),
+        )
+
+    def changed(self, first_row: int, items: EncodedRows) -> NDArray[np.bool_]:
+        """Return for each item of the chunk that begins with row `first_row` whether it has to be written."""
+        rows = items.rows + first_row
+        digests = _digests(items)
+        self._digests[rows], self._accepted[rows] = digests, True
+        if not self._digests_hold or not self.known_keys:
+            return np.ones(len(rows), np.bool_)
+        place = self._place[rows]
+        known = self._known.digests[place]
+        return np.asarray((place < 0) | (known != digests).any(axis=1) | ~known.any(axis=1))
+
+    def refuse(self, rows: list[int]) -> None:
+        """Take note of rows that DynamoDB has refused: an earlier attempt may have written them."""
+        self._digests[rows] = 0
+
+    def settled_before(self, next_row: int, rejected: int, *, same_encoder: bool) -> None:
+        """Take account of the rows before a checkpoint, which were written by another loader, `rejected` ones apart.
+
+        What it wrote is known if it encoded as this one does, and DynamoDB has refused none of its rows.
+        """
+        rejected_here = ~self._accepted[:next_row] & ~self._keys.replaced[:next_row]
+        if not same_encoder or rejected > rejected_here.sum():
+            self._digests[:next_row] = 0
+
+    def record(self, *, deleted: bool) -> BucketRecord:
+        """What the target holds when all is done, without the vanished keys if they are `deleted`.
+
+        What is known of a rejected row's key, or of one that no row has, stays known.
+        """
+        known_digests = self._known.digests if self._digests_hold else no_digests(self.known_keys)
+        stays_known = ~self._accepted & ~self._keys.replaced & (self._place >= 0)
+        digests = self._digests.copy()
+        digests[stays_known] = known_digests[self._place[stays_known]]
+        noted = self._accepted | stays_known
+        of_rows = BucketRecord(
+            self._keys.texts.filter(pa.array(noted)).combine_chunks(), self._keys.hashes[noted], digests[noted]
+        )
+        if deleted:
+            return of_rows
+        vanished = self._vanished()
+        return BucketRecord(
+            pa.concat_arrays([of_rows.keys, vanished.keys]),
+            np.concatenate([of_rows.hashes, vanished.hashes]),
+            np.concatenate([of_rows.digests, vanished.digests * np.uint64(self._digests_hold)]),
+        )
+
+
+@dataclass(frozen=True)
+class Vanished:
+    """Keys of a bucket that the target is known to hold, and how many of them no row has."""
+
+    known: int
+    vanished: int
+
+
+class BucketRefresh:
+    """How the bucket that is a piece of a load is refreshed. Raises what `PieceReader` and `Records` raise.
+
+    `deletes` says whether the vanished keys are deleted.
+    """
+
+    def __init__(self, s3: S3Client, plan: LoadPlan, piece: Piece) -> None:
+        if plan.refresh is None or plan.mapping.hash_column is None or piece.bucket is None:
+            raise ValueError(f"piece {piece.name} of load {plan.load_id} is not a bucket.")
+        target = plan.mapping.target
+        self._records = Records(s3, plan.bucket, target.name, target.made)
+        self._plan, self._refresh, self._number = plan, plan.refresh, piece.bucket
+        self._hash_column = plan.mapping.hash_column
+        self.deletes = plan.refresh.deletes
+
+    def compare(self, reader: PieceReader, encoder: ItemEncoder | None) -> Comparison:
+        """Read the keys of the rows, and what is known of them; without rows there is no encoder."""
+        keys = RowKeys.none() if encoder is None else RowKeys.read(reader, encoder, self._hash_column)
+        if (keys.hashes & (self._refresh.buckets - 1) != self._number).any():
+            raise CorruptParquetFile(
+                f"bucket {self._number} of load {self._plan.load_id} has rows of another one: unload again."
+            )
+        known = self._records.known(self._refresh.current, self._refresh.begun, self._number, self._refresh.buckets)
+        return Comparison(keys, known, digests_hold=self._refresh.digests_hold)
+
+    def begin(self, comparison: Comparison) -> None:
+        """Note, before anything is written, what may be; a dry run notes nothing."""
+        if not self._plan.dry_run:
+            self._records.begin(self._plan.load_id, self._number, comparison.intended())
+
+    def finish(self, comparison: Comparison) -> int:
+        """Note what the target holds when all is written, and return how many keys these are."""
+        record = comparison.record(deleted=self.deletes)
+        if not self._plan.dry_run:
+            self._records.finish(self._plan.load_id, self._number, record)
+        return len(record.keys)
+
+
+def count_vanished(s3: S3Client, plan: LoadPlan, piece: Piece) -> Vanished:
+    """Count the keys of a piece that would be deleted, from keys alone. Raises what reading and encoding raise."""
+    reader = PieceReader(s3, plan.bucket, piece)
+    encoder = ItemEncoder(reader.schema, plan.mapping) if piece.rows else None
+    comparison = BucketRefresh(s3, plan, piece).compare(reader, encoder)
+    return Vanished(comparison.known_keys, len(comparison.vanished_keys()))
+
+
+def _digests(items: EncodedRows) -> NDArray[np.uint64]:
+    """Return the XXH3 hash of each item's text: two rows that differ have it in common once in 2^128 times.
+
+    It is not one that withstands a forger. Who can forge rows can write what he likes to the target anyway.
+    """
+    text, offsets = items.text, items.offsets.tolist()
+    digests = [xxhash.xxh3_128_digest(text[begin:end]) for begin, end in pairwise(offsets)]
+    return np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
