@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ import pytest
 from dynamo_load.errors import CorruptParquetFile, FileReadInterrupted, MissingFile
 from dynamo_load.plan import Piece, Slice
 from dynamo_load.reading.piece_reader import CHUNK_ROWS, PieceReader
+from dynamo_load.reading.s3_file import S3File
 from tests.unit.dynamo_load.conftest import numbered, session_for
 
 if TYPE_CHECKING:
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from tests.unit.dynamo_load.conftest import Stage
+
+
+DEADLINE_SECONDS = 30
+# Behind the four letters that a Parquet file begins with.
+FIRST_ROW_GROUP = 4
 
 
 def reader(stage: Stage, piece: Piece) -> PieceReader:
@@ -120,6 +127,37 @@ class TestChunks:
 
         assert max(chunk.rows.nbytes for chunk in chunks) < 10_000_000
         assert sum(len(chunk.rows) for chunk in chunks) == 5_000
+
+    def test_rows_may_be_read_again_while_a_thread_reads_ahead_in_the_same_file(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stopped, goes_on = threading.Event(), threading.Event()
+
+        class StoppingFile(S3File):
+            """Stops who first seeks the first row group, before it is read."""
+
+            def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+                position = super().seek(offset, whence)
+                if position == FIRST_ROW_GROUP and not stopped.is_set():
+                    stopped.set()
+                    goes_on.wait(DEADLINE_SECONDS)
+                return position
+
+        monkeypatch.setattr("dynamo_load.reading.piece_reader.S3File", StoppingFile)
+        piece = stage.piece_of(numbered(40_000), row_group_rows=20_000)
+        opened = reader(stage, piece)
+
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(lambda: next(opened.chunks(0)))
+            assert stopped.wait(DEADLINE_SECONDS)
+            try:
+                again = next(opened.chunks(20_000))
+            finally:
+                goes_on.set()
+            read_ahead = ahead.result()
+
+        assert read_ahead.rows["number"].to_pylist() == list(range(10_000))
+        assert again.rows["number"].to_pylist() == list(range(20_000, 30_000))
 
     def test_a_large_row_group_is_fetched_bit_by_bit(self, stage: Stage) -> None:
         noise = np.random.default_rng(0).bytes(70_000_000)
