@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dynamo_load.encoding.items import EncodedRows, ItemEncoder
+from dynamo_load.errors import AmbiguousColumns
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import Piece, Slice
 from dynamo_load.reading.piece_reader import PieceReader
 from statements.identifiers import parse_identifier
+from unload.buckets import BUCKET_COLUMN
 from unload.errors import UnsuitableIncrementalColumn
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def check_columns(
     """Check the columns against the target.
 
     The columns are those of the first file that has rows; an UNLOAD of no rows has none to check. Raises what
-    ItemEncoder raises if they don't fit, what PieceReader raises if the file can't be read, and
+    ItemEncoder raises if they don't fit, what PieceReader raises if the file can't be read, AmbiguousColumns and
     UnsuitableIncrementalColumn.
     """
     first = next((file for file in manifest.files if file.rows), None)
@@ -53,6 +55,10 @@ def check_columns(
         return Fit()
     schema = _reader(s3, bucket, first).schema
     encoder = ItemEncoder(schema, mapping)
+    if mapping.hash_column and BUCKET_COLUMN in schema.names:
+        raise AmbiguousColumns(
+            f"rename the column {BUCKET_COLUMN!r} in the query: the load needs the name for the folders of its files."
+        )
     if incremental:
         _check_exact(incremental, schema)
     target = mapping.target

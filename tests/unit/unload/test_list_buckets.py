@@ -10,6 +10,7 @@ import pytest
 
 import aws_clients
 from dynamo_load.encoding.items import ENCODER_VERSION
+from dynamo_load.errors import AmbiguousColumns
 from dynamo_load.plan import LoadPlan
 from errors import AwsUnavailable
 from locks.table import TableLock
@@ -238,6 +239,15 @@ def test_files_outside_the_buckets_are_refused(folder: str) -> None:
     with pytest.raises(ManifestMismatch, match="none of the 4 buckets"):
         list_unloaded(CHANGES, known=KNOWN)
     assert boto3.client("s3", REGION).list_objects_v2(Bucket=BUCKET, Prefix="loads/")["KeyCount"] == 0
+
+
+def test_a_column_of_the_query_that_has_the_name_of_the_buckets_column_is_refused() -> None:
+    """Redshift may have made the folders by that one."""
+    unloaded = Unloaded()
+    unloaded.add_bucket(0, reviews(10).append_column("load_bucket", pa.array(range(10))))
+    unloaded.store()
+    with pytest.raises(AmbiguousColumns, match="'load_bucket'"):
+        list_unloaded(CHANGES, known=KNOWN)
 
 
 def test_a_bucket_of_too_many_rows_is_refused() -> None:
