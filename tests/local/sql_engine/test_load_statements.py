@@ -110,6 +110,15 @@ def test_the_key_is_found_by_the_columns_that_the_input_renames(sql: Sql, bucket
     assert len(rows) == 2
 
 
+def test_a_key_whose_name_differs_from_its_column_in_case_is_found_as_redshift_folds_it(
+    sql: Sql, bucket: Bucket
+) -> None:
+    target = TargetTable("t", (KeyAttribute("ReviewId", "S"), KeyAttribute("Order", "N")))
+    query = "SELECT 'k' AS reviewid, 1 AS \"order\""
+    (rows,) = unload_in_buckets(sql, bucket, query, target, 1024).values()
+    assert [(row["reviewid"], row["order"]) for row in rows] == [("k", 1)]
+
+
 def test_rows_are_counted_with_their_highest_value_as_text(sql: Sql) -> None:
     source = selected("SELECT * FROM (VALUES (DATE '2026-11-26'), (NULL), ('2025-01-01')) AS t(day) -- days", None)
     (row,) = sql.rows(count_statement(source, '"day"').sql)
