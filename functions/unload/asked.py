@@ -66,5 +66,10 @@ class AskedLoad:
         return rows_in_buckets(self._source, target, self.request.attributes, self.buckets)
 
     @property
+    def newer_than(self) -> str | None:
+        """The SQL condition of the rows that the load takes, or None if it takes all."""
+        return newer_rows(self.request.incremental, self.query, self.known)
+
+    @property
     def _source(self) -> str:
-        return selected(self.query, newer_rows(self.request.incremental, self.query, self.known))
+        return selected(self.query, self.newer_than)

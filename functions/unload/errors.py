@@ -37,3 +37,7 @@ class BucketTooLarge(PipelineError):
 
 class EmptyResult(PipelineError):
     """The query of a load that mirrors it returned no rows, so that every item would be deleted."""
+
+
+class FullLoadNeeded(PipelineError):
+    """Only newer rows were unloaded, but nothing is known of the others any more."""

@@ -5,7 +5,7 @@ from dynamo_load.plan import Refresh
 from records.table_state import TableState, TableStates
 from target.table import TargetTable
 from unload.asked import AskedLoad
-from unload.errors import EmptyResult
+from unload.errors import EmptyResult, FullLoadNeeded
 from unload.request import LoadRequest
 
 
@@ -22,13 +22,15 @@ def refresh_of(asked: AskedLoad, target: TargetTable, states: TableStates, key_f
     """Read which records tell what the table holds, and whether they tell rows that are unchanged; None: no buckets.
 
     `key_form` is None if the query returned no rows: then it is the state's. Raises RecordUnreadable, unless the load
-    begins anew.
+    begins anew, and FullLoadNeeded.
     """
     request, buckets = asked.request, asked.buckets
     if buckets is None:
         return None
     state = states.read(anew=request.forgets)
     unknown = _nothing_is_known_because(request, target, state, key_form)
+    if unknown and asked.newer_than:
+        raise FullLoadNeeded(f'give "full": true, as only newer rows were unloaded, but {unknown}.')
     known = None if unknown else state
     outdated = _digests_are_outdated_because(known) if known else None
     return Refresh(

@@ -29,7 +29,14 @@ from tests.unit.unload.conftest import (
     reviews,
 )
 from tests.unit.waiting_task import REGION
-from unload.errors import BucketTooLarge, EmptyResult, ManifestMismatch, RowsNotCounted, UnsuitableIncrementalColumn
+from unload.errors import (
+    BucketTooLarge,
+    EmptyResult,
+    FullLoadNeeded,
+    ManifestMismatch,
+    RowsNotCounted,
+    UnsuitableIncrementalColumn,
+)
 
 pytestmark = pytest.mark.usefixtures("target")
 
@@ -291,9 +298,10 @@ class TestIncremental:
     """How far the load will have come is in its plan, in every mode."""
 
     @pytest.fixture(params=["upsert", "changes"])
-    def asked(self, request: pytest.FixtureRequest) -> dict[str, Any]:
-        """What an incremental load of each mode is asked for, and ten rows of it."""
-        unloaded = Unloaded()
+    def asked(self, request: pytest.FixtureRequest, state: TableState) -> dict[str, Any]:
+        """What an incremental load of each mode is asked for, after another, and ten rows of it."""
+        note(state)
+        unloaded = Unloaded(columns=COLUMNS)
         if request.param == "upsert":
             unloaded.add("0000_part_00.parquet", reviews(10))
         else:
@@ -307,11 +315,24 @@ class TestIncremental:
     def test_it_is_the_highest_value_or_without_one_what_it_was(self, asked: dict[str, Any]) -> None:
         first = self.progress(asked, counted=counted(10, "4"))
         assert Progress(**first).highest == "4"
-        known = {"buckets": None, "progress": first}
+        known = {"buckets": 1, "progress": first}
         assert self.progress(asked, known=known, counted=counted(10)) == first
         assert self.progress(asked, known=known, counted=counted(10, "5")) == first | {"highest": "5"}
         other = asked | {"incremental": {"column": "id"}}
         assert self.progress(other, known=known, counted=counted(10)) is None
+
+    def test_newer_rows_alone_are_refused_where_the_keys_of_the_others_have_another_form(
+        self, state: TableState
+    ) -> None:
+        """The new record would lack them, and a mirror would never delete them."""
+        unload(0)
+        newer = {**CHANGES, "incremental": {"column": "stars"}}
+        progress = self.progress(newer, counted=counted(10, "4"))
+        note(replace(state, key_form="[]", progress=Progress(**progress)))
+        with pytest.raises(FullLoadNeeded, match=r'"full": true.*other types'):
+            self.progress(newer, known={"buckets": 4, "progress": progress}, counted=counted(1, "5"))
+        nothing = {"buckets": None, "progress": None}
+        assert self.progress({**newer, "full": True}, known=nothing, counted=counted(10, "5"))["highest"] == "5"
 
     def test_a_load_that_is_not_incremental_has_none(self, asked: dict[str, Any]) -> None:
         known = {"buckets": 1, "progress": {"column": "stars", "query": "x", "highest": "4"}}
