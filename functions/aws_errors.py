@@ -15,6 +15,7 @@ BUSY_CODES = frozenset(
         "ActiveSessionsExceededException",
         "ActiveStatementsExceededException",
         "ActiveWaitingRequestsExceededException",
+        "ConditionalRequestConflict",
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
@@ -22,9 +23,10 @@ BUSY_CODES = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",
     }
 )
-"""The services' words for "not now, there is too much at once"."""
+"""The services' words for "not now": there is too much at once, or another request for the very same row or object."""
 RETRYABLE_CODES = frozenset({"ReplicatedWriteConflictException"})
 """Client errors that botocore's models of the services used here mark as `retryable`, as any AWS SDK retries them."""
 

@@ -98,3 +98,11 @@ class RowsUnaccounted(PipelineError):
 
 class TooManyRejects(PipelineError):
     """More rows were rejected than the load allows."""
+
+
+class TooManyDeletions(PipelineError):
+    """More rows have vanished from the query's result than the load may delete."""
+
+
+class KeysNotCompared(PipelineError):
+    """Not every bucket of a load that deletes was compared with what the target is known to hold."""

@@ -66,7 +66,7 @@ class LoadPlan:
     `load_id` names the load in the ledger and in the data bucket `bucket`, where the Distributed Map reads
     `pieces_key`; `pieces`, `files`, `rows` and `bytes` are totals. `refresh` is None if every row is written and none
     noted (mode `upsert`). A `dry_run` sends and notes nothing. `verify_sample` is how many items of the whole load are
-    read back. `progress` is how far an incremental load will have come.
+    read back. `progress` is how far an incremental load will have come. `mode` is the input's.
     """
 
     load_id: str
@@ -82,6 +82,17 @@ class LoadPlan:
     dry_run: bool = False
     verify_sample: int = 0
     progress: Progress | None = None
+    mode: str = "upsert"
+
+    @property
+    def generation(self) -> Generation | None:
+        """The records that the load makes, if it makes any."""
+        return Generation(self.load_id, self.refresh.buckets) if self.refresh else None
+
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether the load is to make records, and has none to compare with."""
+        return self.refresh is not None and self.refresh.current is None and not self.refresh.begun
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

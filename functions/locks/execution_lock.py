@@ -68,7 +68,7 @@ class ExecutionLock:
 
     def note(self, load_id: str) -> str | None:
         """Touch the lock, and note in it which load is at work: who takes the lock over finds the note."""
-        hold = self._touch("#holder = :me", {":load": {"S": load_id}}, "load = :load, ")
+        hold = self._touch("#holder = :me", {}, load_id)
         return hold.holder if hold else None
 
     def noted(self) -> str | None:
@@ -95,18 +95,24 @@ class ExecutionLock:
         with named_failures():
             return self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item", {})
 
-    def _touch(self, condition: str, values: dict[str, AttributeValueTypeDef], note: str = "") -> _Hold | None:
+    def _touch(
+        self, condition: str, values: dict[str, AttributeValueTypeDef], load_id: str | None = None
+    ) -> _Hold | None:
         """Write this execution into the row if it has none or the condition holds; else return what is there."""
-        me: dict[str, AttributeValueTypeDef] = {":me": {"S": self._execution}}
+        names = {"#holder": "holder", "#version": "version"}
+        values = values | {":me": {"S": self._execution}, ":now": {"N": str(time.time())}, ":one": {"N": "1"}}
+        update = "SET #holder = :me, touchedAt = :now"
+        if load_id:
+            update, names["#load"], values[":load"] = f"{update}, #load = :load", "load", {"S": load_id}
         with named_failures():
             try:
                 self._dynamodb.update_item(
                     TableName=self._table,
                     Key=self._key,
-                    UpdateExpression=f"SET {note}#holder = :me, touchedAt = :now ADD #version :one",
+                    UpdateExpression=f"{update} ADD #version :one",
                     ConditionExpression=f"attribute_not_exists(#holder) OR {condition}",
-                    ExpressionAttributeNames={"#holder": "holder", "#version": "version"},
-                    ExpressionAttributeValues=me | {":now": {"N": str(time.time())}, ":one": {"N": "1"}} | values,
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=values,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException as error:

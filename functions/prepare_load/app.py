@@ -1,9 +1,7 @@
-"""PrepareLoadFunction: checks a load's input, reads its target table, and takes the table for it."""
+"""PrepareLoadFunction: checks a load's input, takes its target table, and says what is known of that."""
 
 import os
-import time
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -12,12 +10,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from aws_clients import client
 from environment import required
 from execution_input import parse_input
-from locks.table import TableLock
+from records.table_state import TableStates
 from target.describing import configured_target, loadable_tables, requested_target
 from target.table import TargetTable
 from telemetry import logger, traced
+from unload.buckets import Known, known_of, must_count
 from unload.query import requested_query
-from unload.request import LoadRequest
+from unload.request import LoadRequest, requested_limits
+from unload.resuming import check_target, stored_plan
+from unload.taking import TableTaker
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Settings:
 
     target: TargetTable
     loadable: tuple[str, ...]
+    bucket: str
     ledger_table: str
     query: str
 
@@ -35,6 +37,7 @@ def _settings() -> Settings:
     return Settings(
         target=configured_target(os.environ),
         loadable=loadable_tables(os.environ),
+        bucket=required(os.environ, "DATA_BUCKET"),
         ledger_table=required(os.environ, "LEDGER_TABLE"),
         query=os.environ.get("UNLOAD_QUERY", ""),
     )
@@ -43,24 +46,38 @@ def _settings() -> Settings:
 @logger.inject_lambda_context(clear_state=True)
 @traced
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return `{"target", "held_by"}`: the table, and the execution that the load has to wait for, or null.
+    """Return `{"target", "held_by", "known", "count", "resumed"}` for an execution.
 
-    A dry run writes nothing, and takes no table.
+    `target` is the table, and `held_by` whom the load has to wait for, or null; then the others say nothing. `known` is
+    what is known of the table, `count` whether that does not say how many rows to expect, and `resumed` the plan of the
+    load to go on with, or null. A dry run of an upsert takes no table.
     """
     execution, settings = event["execution"], _settings()
     logger.append_keys(execution_arn=execution["Id"])
     request = parse_input(LoadRequest, execution["Input"])
-    requested_query(request, settings.query)
-    target = requested_target(client("dynamodb"), request.target_table, settings.target, settings.loadable)
-    held_by = None if request.dry_run else _take(request, target, execution, settings)
+    dynamodb, resumed = client("dynamodb"), None
+    if request.resume is None:
+        requested_query(request, settings.query)
+        name = request.target_table
+    else:
+        resumed = stored_plan(client("s3"), settings.bucket, request.resume)
+        name = resumed.mapping.target.name
+    target = requested_target(dynamodb, name, settings.target, settings.loadable)
+    held_by, known = None, Known(None, None)
+    if request.has_buckets or not request.dry_run:
+        taker = TableTaker(dynamodb, client("stepfunctions"), settings.ledger_table)
+        held_by = taker.take(target.name, request, execution)
+    if resumed:
+        check_target(resumed, target)
+        resumed = replace(resumed, limits=requested_limits(request, resumed.limits))
+    elif not held_by and not request.forgets and (request.has_buckets or request.incremental):
+        state = TableStates(dynamodb, settings.ledger_table, target.name, execution["Id"]).read()
+        known = known_of(request, target, state)
     logger.info("load prepared", table=target.name, held_by=held_by)
-    return {"target": asdict(target), "held_by": held_by}
-
-
-def _take(request: LoadRequest, target: TargetTable, execution: dict[str, Any], settings: Settings) -> str | None:
-    lock = TableLock(client("dynamodb"), settings.ledger_table, target.name, execution["Id"])
-    if request.wait:
-        started_at = datetime.fromisoformat(execution["StartTime"]).timestamp()
-        return lock.take_or_wait(client("stepfunctions"), time.time() - started_at)
-    lock.take(client("stepfunctions"))
-    return None
+    return {
+        "target": asdict(target),
+        "held_by": held_by,
+        "known": asdict(known),
+        "count": not resumed and must_count(request, known),
+        "resumed": resumed and asdict(resumed),
+    }

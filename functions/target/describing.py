@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, cast
 from aws_errors import named_failures
 from environment import required
 from errors import MissingConfiguration
-from target.errors import TableNotLoadable, TargetKeyMismatch, TargetTableNotFound, TargetTtlMismatch
+from target.errors import (
+    TableNotLoadable,
+    TargetKeyMismatch,
+    TargetTableNotFound,
+    TargetTableReplaced,
+    TargetTtlMismatch,
+)
 from target.table import (
     MAX_PARTITION_KEY_BYTES,
     MAX_SORT_KEY_BYTES,
@@ -64,6 +70,14 @@ def requested_target(
     return _described(dynamodb, name)
 
 
+def check_still_there(dynamodb: "DynamoDBClient", target: TargetTable) -> None:
+    """Make sure that the table is the one it was. Raises TargetTableReplaced and what `requested_target` raises."""
+    if _made(_description(dynamodb, target.name)) != target.made:
+        raise TargetTableReplaced(
+            f"load table {target.name} again: it was deleted and made anew meanwhile, so that rows are missing."
+        )
+
+
 def _as_configured(table: TargetTable, configured: TargetTable) -> TargetTable:
     if table.key != configured.key:
         raise TargetKeyMismatch(
@@ -85,7 +99,7 @@ def _described(dynamodb: "DynamoDBClient", name: str) -> TargetTable:
 
     An attribute of several indexes has the narrowest of their limits.
     """
-    table, ttl = _descriptions(dynamodb, name)
+    table, ttl = _description(dynamodb, name), _ttl(dynamodb, name)
     types: dict[str, KeyType] = {
         attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]
     }
@@ -101,7 +115,7 @@ def _described(dynamodb: "DynamoDBClient", name: str) -> TargetTable:
         ttl_attribute=ttl["AttributeName"] if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING") else None,
         index_keys=tuple(IndexKeyAttribute(name, types[name], limit) for name, limit in limits.items()),
         local_indexes=tuple(_local_index(index) for index in table.get("LocalSecondaryIndexes", ())),
-        made=table["CreationDateTime"].astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ"),
+        made=_made(table),
     )
 
 
@@ -113,18 +127,24 @@ def _key_attribute(environment: Mapping[str, str], name_variable: str, type_vari
     return KeyAttribute(required(environment, name_variable), cast("KeyType", text))
 
 
-def _descriptions(
-    dynamodb: "DynamoDBClient", name: str
-) -> "tuple[TableDescriptionTypeDef, TimeToLiveDescriptionTypeDef]":
+def _description(dynamodb: "DynamoDBClient", name: str) -> "TableDescriptionTypeDef":
     with named_failures():
         try:
-            table = dynamodb.describe_table(TableName=name)["Table"]
-            return table, dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+            return dynamodb.describe_table(TableName=name)["Table"]
         except dynamodb.exceptions.ResourceNotFoundException as error:
             raise TargetTableNotFound(
                 f"table {name} does not exist: create it, or correct the stack's DynamodbTargetTable or the input's "
                 "target_table."
             ) from error
+
+
+def _ttl(dynamodb: "DynamoDBClient", name: str) -> "TimeToLiveDescriptionTypeDef":
+    with named_failures():
+        return dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+
+
+def _made(table: "TableDescriptionTypeDef") -> str:
+    return table["CreationDateTime"].astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 def _local_index(index: "LocalSecondaryIndexDescriptionTypeDef") -> LocalIndex:

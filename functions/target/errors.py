@@ -17,3 +17,7 @@ class TargetKeyMismatch(PipelineError):
 
 class TargetTtlMismatch(PipelineError):
     """The items of the target table don't expire by the attribute that the stack is configured for."""
+
+
+class TargetTableReplaced(PipelineError):
+    """The target table was deleted and made anew while it was loaded."""

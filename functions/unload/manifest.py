@@ -5,8 +5,7 @@ strictly, for every row must be accounted for; the schema leniently, for its det
 becomes of a manifest without rows.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
@@ -32,25 +31,11 @@ class UnloadedFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All files of an UNLOAD in the manifest's order, and the types of its columns as far as they are told."""
+    """All files of an UNLOAD in the manifest's order, and the columns whose text is JSON (SUPER) or padded (CHAR)."""
 
-    files: tuple[UnloadedFile, ...] = ()
-    types: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def super_columns(self) -> tuple[str, ...]:
-        """The columns whose text is JSON."""
-        return tuple(column for column, kind in self.types.items() if kind["base"] in _SUPER_TYPES)
-
-    @property
-    def char_columns(self) -> tuple[str, ...]:
-        """The columns whose text is padded."""
-        return tuple(column for column, kind in self.types.items() if kind["base"] in _CHAR_TYPES)
-
-    def stored_as(self, column: str) -> str:
-        """The type by which a value's binary form is told: of padded text, with its length ("" if it isn't told)."""
-        kind = self.types.get(column, {"base": ""})
-        return f"{kind['base']}({kind.get('max_length', '')})" if kind["base"] in _CHAR_TYPES else str(kind["base"])
+    files: tuple[UnloadedFile, ...]
+    super_columns: tuple[str, ...]
+    char_columns: tuple[str, ...]
 
     @property
     def rows(self) -> int:
@@ -101,7 +86,11 @@ def read_manifest(text: bytes, location: str) -> Manifest:
     )
     if len({file.key for file in files}) < len(files):
         raise ManifestMismatch(f"{location}manifest lists a file more than once.")
-    manifest = Manifest(files, _types(document.columns))
+    manifest = Manifest(
+        files,
+        super_columns=_columns(document.columns, _SUPER_TYPES),
+        char_columns=_columns(document.columns, _CHAR_TYPES),
+    )
     if document.meta is None and manifest.rows:
         raise InvalidManifest(f"{location}manifest: meta: Field required, as its files have rows.")
     if document.meta and document.meta.record_count != manifest.rows:
@@ -117,15 +106,16 @@ def _key(url: str, location: str) -> str:
     return url.removeprefix("s3://").split("/", 1)[1]
 
 
-def _types(schema: Any) -> dict[str, dict[str, Any]]:
+def _columns(schema: Any, types: frozenset[str]) -> tuple[str, ...]:
     match schema:
         case {"elements": [*elements]}:
-            return {
-                element["name"]: element["type"]
+            return tuple(
+                element["name"]
                 for element in elements
                 if isinstance(element, dict)
                 and isinstance(element.get("name"), str)
                 and isinstance(element.get("type"), dict)
                 and isinstance(element["type"].get("base"), str)
-            }
-    return {}
+                and element["type"]["base"] in types
+            )
+    return ()

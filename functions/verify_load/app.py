@@ -1,4 +1,4 @@
-"""VerifyLoadFunction: says what a load came to, and fails it unless every unloaded row is accounted for."""
+"""VerifyLoadFunction: says what a load came to, fails it unless every row is accounted for, and notes what is known."""
 
 import os
 from dataclasses import asdict
@@ -7,9 +7,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws_clients import client
-from dynamo_load.accounting.verifying import LoadResult, verify_load
+from dynamo_load.accounting.committing import commit_load
+from dynamo_load.accounting.verifying import LoadResult, report_refresh, verify_load
 from dynamo_load.plan import LoadPlan
-from environment import required
+from environment import number, required
+from locks.table import TableLock
 from telemetry import MetricUnit, logger, metrics, traced
 
 
@@ -17,17 +19,26 @@ from telemetry import MetricUnit, logger, metrics, traced
 @traced
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Verify a load by its plan: `{"plan", "execution_arn"}`; returns the load's figures."""
-    logger.append_keys(execution_arn=event["execution_arn"])
-    result = verify_load(client("dynamodb"), required(os.environ, "LEDGER_TABLE"), LoadPlan.from_json(event["plan"]))
-    _record(result)
-    return asdict(result)
+    """Verify a load by its plan: `{"plan", "execution_arn"}`; returns the load's figures, or a dry run's report."""
+    execution_arn, plan = event["execution_arn"], LoadPlan.from_json(event["plan"])
+    logger.append_keys(execution_arn=execution_arn)
+    dynamodb, ledger_table = client("dynamodb"), required(os.environ, "LEDGER_TABLE")
+    TableLock(dynamodb, ledger_table, plan.mapping.target.name, execution_arn).begin()
+    verified = verify_load(dynamodb, ledger_table, plan)
+    if plan.dry_run:
+        return asdict(report_refresh(verified.result, number(os.environ, "DOLLARS_PER_MILLION_WRITE_UNITS")))
+    commit_load(dynamodb, client("s3"), ledger_table, plan, execution_arn, recorded_keys=verified.recorded_keys)
+    _record(verified.result)
+    return asdict(verified.result)
 
 
 def _record(figures: LoadResult) -> None:
     logger.info("load verified", **asdict(figures))
     metrics.add_metric("RowsWritten", MetricUnit.Count, figures.rows_written)
+    metrics.add_metric("RowsUnchanged", MetricUnit.Count, figures.rows_unchanged)
     metrics.add_metric("RowsRejected", MetricUnit.Count, figures.rows_rejected)
     metrics.add_metric("RowsSuperseded", MetricUnit.Count, figures.rows_superseded)
+    metrics.add_metric("RowsDeleted", MetricUnit.Count, figures.rows_deleted)
     metrics.add_metric("WriteUnits", MetricUnit.Count, figures.write_units)
+    metrics.add_metric("WriteUnitsSaved", MetricUnit.Count, figures.write_units_saved)
     metrics.add_metric("LoadSeconds", MetricUnit.Seconds, figures.seconds)

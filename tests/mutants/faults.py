@@ -26,7 +26,8 @@ class StaleFaultError(Exception):
 class Fault:
     """One mistake: the words for it, the text it replaces in one file, and the tests that should fail with it.
 
-    `room` is the name of the list that it is from; `tests` are pytest's arguments.
+    The text stands once in the file, or is meant where it stands first `after` another that does. `room` is the name of
+    the list that the fault is from; `tests` are pytest's arguments.
     """
 
     room: str
@@ -35,14 +36,15 @@ class Fault:
     find: str
     replace: str
     tests: tuple[str, ...]
+    after: str = ""
 
     @classmethod
     def of(cls, room: str, entry: Any) -> Self:
         """Read one entry of a list. Raises `InvalidFaultListError`."""
-        wanted = {field.name for field in fields(cls)} - {"room"}
-        if not isinstance(entry, dict) or set(entry) != wanted:
+        wanted = {field.name for field in fields(cls)} - {"room", "after"}
+        if not isinstance(entry, dict) or set(entry) - {"after"} != wanted:
             raise InvalidFaultListError(f"{room}: an entry has {', '.join(sorted(wanted))}, and no more: {entry!r}")
-        texts, tests = {name: entry[name] for name in wanted - {"tests"}}, entry["tests"]
+        texts, tests = {name: text for name, text in entry.items() if name != "tests"}, entry["tests"]
         if not tests or not isinstance(tests, list) or not all(isinstance(x, str) for x in (*texts.values(), *tests)):
             raise InvalidFaultListError(f"{room}: tests is a list of texts, all else is text: {entry!r}")
         return cls(room, tests=tuple(tests), **texts)
@@ -53,12 +55,16 @@ class Fault:
         if not file.is_file():
             raise StaleFaultError(f"{self.file} is not there")
         text = file.read_text()
-        if (found := text.count(self.find)) != 1:
-            raise StaleFaultError(f"{self.file} has {self.find!r} {found} times, not once")
+        once = self.after or self.find
+        if (found := text.count(once)) != 1:
+            raise StaleFaultError(f"{self.file} has {once!r} {found} times, not once")
+        begin = text.find(self.find, text.find(self.after))
+        if begin < 0:
+            raise StaleFaultError(f"{self.file} has {self.find!r} nowhere after {self.after!r}")
         for test in self.tests:
             if not _is_there(root, test):
                 raise StaleFaultError(f"{test} is not there")
-        planted = text.replace(self.find, self.replace)
+        planted = text[:begin] + self.replace + text[begin + len(self.find) :]
         if planted == text:
             raise StaleFaultError(f"{self.replace!r} changes nothing")
         if file.suffix == ".py":

@@ -46,6 +46,8 @@ def tree(tmp_path: Path) -> Path:
         ({"file": "products.py"}, "products.py is not there"),
         ({"find": "a * b"}, "sums.py has 'a * b' 0 times"),
         ({"find": "return"}, "sums.py has 'return' 2 times"),
+        ({"find": "return", "after": "def"}, "sums.py has 'def' 2 times"),
+        ({"find": "difference", "after": "zero"}, "sums.py has 'difference' nowhere after 'zero'"),
         ({"tests": ["tests/test_products.py"]}, "tests/test_products.py is not there"),
         ({"tests": ["tests/test_sums.py::test_diff"]}, "tests/test_sums.py::test_diff is not there"),
         ({"replace": "a - b"}, "'a - b' changes nothing"),
@@ -55,6 +57,11 @@ def tree(tmp_path: Path) -> Path:
 def test_a_stale_fault_is_named_with_what_changed(tree: Path, change: dict[str, object], reason: str) -> None:
     with pytest.raises(StaleFaultError, match=re.escape(reason)):
         Fault.of("sums", ENTRY | change).planted(tree)
+
+
+def test_a_fault_is_planted_where_its_text_stands_first_after_another(tree: Path) -> None:
+    fault = Fault.of("sums", ENTRY | {"find": "return", "replace": "yield", "after": "b):"})
+    assert fault.planted(tree).split("\n")[1::3] == ["    yield a - b", "    return 0"]
 
 
 @pytest.mark.parametrize("change", [{"tests": "tests"}, {"tests": []}, {"find": 5}, {"room": "x"}])

@@ -45,8 +45,17 @@ def failing(request: pytest.FixtureRequest, make_machine: Callable[..., Machine]
     if request.param == "redshift_data_api_sp_proces":
         machine = make_machine(request.param, RedshiftRunSpsFunctionArn=FUNCTION_ARN, StatementTimeoutSeconds=60)
         return FailingMachine(machine, "Run Stored Procedure", "Stored Procedure Failed")
-    functions = ("PrepareLoad", "RedshiftUnload", "RedshiftUnloadS3List", "LoadDynamo", "VerifyLoad")
-    timeouts = [f"{name}TimeoutSeconds" for name in ("Prepare", "Statement", "List", "Load", "Verify")]
+    functions = [
+        "PrepareLoad",
+        "RedshiftUnload",
+        "RedshiftUnloadS3List",
+        "CompareKeys",
+        "BeginLoad",
+        "LoadDynamo",
+        "VerifyLoad",
+    ]
+    timed = ("Prepare", "Statement", "List", "Compare", "Begin", "Load", "Verify")
+    timeouts = [f"{name}TimeoutSeconds" for name in timed]
     given: dict[str, str | int] = {f"{name}FunctionArn": FUNCTION_ARN for name in functions}
     given |= dict.fromkeys((*timeouts, "WaitSeconds", "HandOversAllowed"), 60)
     machine = make_machine(request.param, **given, DataBucketName="data")

@@ -39,12 +39,16 @@ from tests.statemachine.interpreter import (
 NAME = "redshift_to_dynamo_proces"
 BUCKET = "data"
 PREPARE, FREE, WAIT = "Prepare Load", "Is The Table Free?", "Wait For The Table"
-UNLOAD, LIST, LOAD, VERIFY = "Unload Redshift Table", "List Unloaded Files", "Load Piece", "Verify Load"
-STATES = {"prepare": PREPARE, "unload": UNLOAD, "list": LIST, "verify": VERIFY}
+COUNT, UNLOAD, LIST, ANYTHING = "Count Rows", "Unload Redshift Table", "List Unloaded Files", "Anything To Load?"
+COMPARE, COMPARE_ONE, BEGIN = "Compare Keys", "Compare Bucket", "Begin Load"
+PIECES, LOAD, VERIFY = "Load Pieces", "Load Piece", "Verify Load"
+STATES = {"prepare": PREPARE, "count": COUNT, "unload": UNLOAD, "list": LIST, "begin": BEGIN, "verify": VERIFY}
 FUNCTIONS = {
     "PrepareLoadFunctionArn": "prepare",
     "RedshiftUnloadFunctionArn": "unload",
     "RedshiftUnloadS3ListFunctionArn": "list",
+    "CompareKeysFunctionArn": "compare",
+    "BeginLoadFunctionArn": "begin",
     "LoadDynamoFunctionArn": "load",
     "VerifyLoadFunctionArn": "verify",
 }
@@ -54,6 +58,8 @@ SUBSTITUTIONS: dict[str, str | int] = {
     "WaitSeconds": 60,
     "StatementTimeoutSeconds": 60,
     "ListTimeoutSeconds": 60,
+    "CompareTimeoutSeconds": 60,
+    "BeginTimeoutSeconds": 60,
     "LoadTimeoutSeconds": 60,
     "VerifyTimeoutSeconds": 60,
     "HandOversAllowed": 3,
@@ -61,12 +67,16 @@ SUBSTITUTIONS: dict[str, str | int] = {
 }
 UNLOADED = {"statement_id": "1", "statement_name": "redshift-unload-event-|1|a", "rows": 3, "duration_seconds": 0.1}
 TARGET = {"name": "reviews", "key": [{"name": "id", "type": "S"}]}
+KNOWN = {"buckets": None, "progress": None}
+COUNTED = {"statement_id": "2", "statement_name": "redshift-count-event-|1|b", "result": {"row_count": 3}}
 VERIFIED = {"rows_unloaded": 3, "rows_written": 3}
 # The transient errors of each state that tries again, by what its function raises.
 NAMED = {
-    "prepare": ["AwsUnavailable"],
+    "prepare": ["AwsUnavailable", "LedgerUnavailable"],
+    "count": ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable"],
     "unload": ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable"],
     "list": ["AwsUnavailable", "FileReadInterrupted"],
+    "begin": ["AwsUnavailable", "LedgerUnavailable"],
     "verify": ["AwsUnavailable", "LedgerUnavailable"],
 }
 # Whatever a loader raises as transient must be retried by the state machine.
@@ -89,7 +99,8 @@ def piece(number: int) -> dict[str, Any]:
     return {"name": name, "rows": 1, "slices": [{"key": f"unload/x/{name}.parquet", "row_groups": None, "rows": 1}]}
 
 
-def plan(rows: int = 3) -> dict[str, Any]:
+def plan(rows: int = 3, *, deletes: bool | None = None, dry_run: bool = False) -> dict[str, Any]:
+    """`deletes` tells the modes with records apart; None is an upsert."""
     return {
         "bucket": BUCKET,
         "pieces_key": "loads/x/pieces.json",
@@ -97,15 +108,21 @@ def plan(rows: int = 3) -> dict[str, Any]:
         "rows": rows,
         "load_id": "x",
         "limits": {"loader_concurrency": 2},
+        "refresh": None if deletes is None else {"buckets": rows, "deletes": deletes},
+        "dry_run": dry_run,
     }
 
 
-def prepared(held_by: str | None = None) -> Result:
-    return payload({"target": TARGET, "held_by": held_by})
+def prepared(held_by: str | None = None, *, count: bool = False, resumed: Any = None) -> Result:
+    return payload({"target": TARGET, "held_by": held_by, "known": KNOWN, "count": count, "resumed": resumed})
 
 
-def listed(rows: int = 3) -> Result:
-    return payload({"dry_run": False, "report": None, "plan": plan(rows)})
+def listed(rows: int = 3, **how: Any) -> Result:
+    return payload({"report": None, "plan": plan(rows, **how)})
+
+
+def compared() -> Result:
+    return payload({"piece": "00000", "known": 10, "vanished": 1})
 
 
 def loaded(*, finished: bool = True) -> Result:
@@ -114,9 +131,12 @@ def loaded(*, finished: bool = True) -> Result:
 
 def all_well(**others: Sequence[Result]) -> Mapping[str, Sequence[Result]]:
     return {
-        PREPARE: others.get("prepare", [prepared()]),
+        PREPARE: others.get("prepare", [prepared(count="count" in others)]),
+        COUNT: others.get("count", [returns(COUNTED)]),
         UNLOAD: others.get("unload", [returns(UNLOADED)]),
         LIST: others.get("list", [listed()]),
+        COMPARE_ONE: others.get("compare", [compared()]),
+        BEGIN: others.get("begin", [payload(None)]),
         LOAD: others.get("load", [loaded()]),
         VERIFY: others.get("verify", [payload(VERIFIED)]),
     }
@@ -151,10 +171,15 @@ def tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def child(machine: Machine) -> Machine:
-    """The Distributed Map's item processor as a state machine of its own, so that its history can be read."""
+    """What loads a piece, as a state machine of its own."""
+    return child_of(machine, PIECES)
+
+
+def child_of(machine: Machine, distributed_map: str) -> Machine:
+    """A Distributed Map's item processor as a state machine of its own, so that its history can be read."""
     steps = boto3.client("stepfunctions", REGION)
     parent = json.loads(steps.describe_state_machine(stateMachineArn=machine.arn)["definition"])
-    processor = parent["States"]["Load Pieces"]["ItemProcessor"]
+    processor = parent["States"][distributed_map]["ItemProcessor"]
     definition = {key: value for key, value in processor.items() if key != "ProcessorConfig"}
     arn = steps.create_state_machine(
         name="child", definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/machine"
@@ -162,14 +187,17 @@ def child(machine: Machine) -> Machine:
     return Machine(arn, machine.scripts, machine.waits)
 
 
+CHILD_INPUT = {"plan": plan(), "piece": piece(0), "execution_arn": "arn:x"}
+
+
 def run_child(child: Machine, *results: Result) -> Run:
-    return child.run({"plan": plan(), "piece": piece(0), "execution_arn": "arn:x", "hand_overs": 0}, {LOAD: results})
+    return child.run({**CHILD_INPUT, "hand_overs": 0}, {LOAD: results})
 
 
 def test_a_load_runs_through_all_states_and_ends_with_its_figures(machine: Machine) -> None:
     run = machine.run({}, all_well())
     assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-    assert run.states == [PREPARE, FREE, UNLOAD, LIST, "Anything To Load?", "Load Pieces", VERIFY, "Loaded"]
+    assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, BEGIN, PIECES, VERIFY, "Loaded"]
     assert machine.mails() == []
 
 
@@ -177,14 +205,105 @@ def test_each_function_gets_what_it_works_with_and_nothing_that_grows_with_the_t
     request = {"table": "public.reviews"}
     run = machine.run(request, all_well())
     execution_arn = run.execution["executionArn"]
-    prepare, unload, listing, verify = (parameters["Payload"] for parameters in run.parameters("lambda"))
+    prepare, unload, listing, begin, verify = (parameters["Payload"] for parameters in run.parameters("lambda"))
     assert (prepare["execution"]["Id"], prepare["execution"]["Input"]) == (execution_arn, request)
     assert "StartTime" in prepare["execution"]
     assert (unload["execution"]["Id"], unload["execution"]["Input"]) == (execution_arn, request)
-    assert (unload["state"], unload["task_token"] != UNLOAD) == (UNLOAD, True)
+    assert (unload["statement"], unload["state"], unload["task_token"] != UNLOAD) == ("unload", UNLOAD, True)
+    assert (unload["target"], unload["known"], unload["counted"]) == (TARGET, KNOWN, None)
     assert (listing["execution"]["Id"], listing["execution"]["Input"]) == (execution_arn, request)
     assert (listing["unload"], listing["target"]) == (UNLOADED, TARGET)
-    assert (verify["plan"], verify["execution_arn"]) == (plan(), execution_arn)
+    assert (listing["known"], listing["counted"]) == (KNOWN, None)
+    assert begin == verify == {"plan": plan(), "execution_arn": execution_arn}
+
+
+def test_rows_are_counted_first_where_their_number_is_not_known(machine: Machine) -> None:
+    request = {"mode": "changes"}
+    run = machine.run(request, all_well(count=[returns(COUNTED)], list=[listed(deletes=False)]))
+    assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
+    assert run.states == [PREPARE, FREE, COUNT, UNLOAD, LIST, ANYTHING, BEGIN, PIECES, VERIFY, "Loaded"]
+    _, count, unload, listing, *_ = (parameters["Payload"] for parameters in run.parameters("lambda"))
+    assert (count["execution"]["Id"], count["execution"]["Input"]) == (run.execution["executionArn"], request)
+    assert (count["statement"], count["state"], count["task_token"] != COUNT) == ("count", COUNT, True)
+    assert (count["target"], count["known"], count["counted"]) == (TARGET, KNOWN, None)
+    assert unload["counted"] == listing["counted"] == COUNTED
+
+
+class TestMirror:
+    def test_keys_are_compared_before_anything_is_written(self, machine: Machine) -> None:
+        run = machine.run({"mode": "mirror"}, all_well(list=[listed(deletes=True)]))
+        assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
+        assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, COMPARE, BEGIN, PIECES, VERIFY, "Loaded"]
+
+    @pytest.mark.usefixtures("tolerance")
+    def test_every_bucket_is_compared(self, machine: Machine) -> None:
+        mirror = {"list": [listed(deletes=True)]}
+        assert machine.run({}, all_well(compare=[compared()] * 3 + [throws("OneMore")], **mirror)).status == "SUCCEEDED"
+        failing = all_well(compare=[compared()] * 2 + [throws("Third")], begin=[throws("KeysNotCompared")], **mirror)
+        assert machine.run({}, failing).status == "FAILED"
+
+    def test_too_many_deletions_end_the_load_before_a_loader_starts(self, machine: Machine) -> None:
+        too_many = throws("TooManyDeletions", "5 of 9 rows would be deleted")
+        run = machine.run({}, all_well(list=[listed(deletes=True)], begin=[too_many], load=[throws("Started")]))
+        assert (run.status, run.error, run.cause) == ("FAILED", "TooManyDeletions", "5 of 9 rows would be deleted")
+        assert PIECES not in run.states
+        assert len(machine.mails()) == 1
+
+    @pytest.mark.usefixtures("tolerance")
+    def test_a_bucket_that_could_not_be_compared_leads_to_the_state_that_says_why(self, machine: Machine) -> None:
+        why = throws("KeysNotCompared", "RecordUnreadable")
+        run = machine.run({}, all_well(list=[listed(deletes=True)], compare=[throws("RecordUnreadable")], begin=[why]))
+        assert (run.status, run.error, run.cause) == ("FAILED", "KeysNotCompared", "RecordUnreadable")
+        assert PIECES not in run.states
+
+    def test_the_children_leave_their_results_in_the_bucket(self, machine: Machine) -> None:
+        run = machine.run({}, all_well(list=[listed(deletes=True)]))
+        prefix = f"loads/{run.execution['name']}/compared/"
+        (written,) = boto3.client("s3", REGION).list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
+        assert written["Key"].endswith("/manifest.json")
+
+    def test_a_list_of_buckets_that_cannot_be_read_is_mailed(self, machine: Machine) -> None:
+        boto3.client("s3", REGION).delete_object(Bucket=BUCKET, Key="loads/x/pieces.json")
+        run = machine.run({}, all_well(list=[listed(deletes=True)]))
+        assert (run.status, BEGIN in run.states, len(machine.mails())) == ("FAILED", False, 1)
+
+    def test_a_bucket_is_compared_with_what_its_child_is_given(self, machine: Machine) -> None:
+        child = child_of(machine, COMPARE)
+        run = child.run(CHILD_INPUT, {COMPARE_ONE: [compared()]})
+        assert (run.status, run.output) == ("SUCCEEDED", {"piece": "00000", "known": 10, "vanished": 1})
+        assert run.parameters("lambda")[0]["Payload"] == CHILD_INPUT
+
+    def test_a_transient_failure_is_retried_and_no_other(self, machine: Machine) -> None:
+        child = child_of(machine, COMPARE)
+        passing = ["AwsUnavailable", "LedgerUnavailable", "FileReadInterrupted"]
+        for error in [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *passing, *KILLED]:
+            run = child.run(CHILD_INPUT, {COMPARE_ONE: [throws(error), compared()]})
+            assert (run.status, run.waits) == ("SUCCEEDED", [5])
+        for error, waits in [
+            (LAMBDA_FAILED[0], FAILED_WAITS),
+            (passing[0], FAILED_WAITS),
+            (LAMBDA_NOT_READY[0], NOT_READY_WAITS),
+            *[(error, [5, 10]) for error in KILLED],
+            ("RecordUnreadable", []),
+        ]:
+            run = child.run(CHILD_INPUT, {COMPARE_ONE: [throws(error)]})
+            assert (run.status, run.error, run.waits) == ("FAILED", error, waits)
+
+
+class TestResume:
+    def test_it_goes_on_with_the_plan_of_the_load_that_failed(self, machine: Machine) -> None:
+        resumed = plan(deletes=True)
+        run = machine.run({"resume": "x"}, all_well(prepare=[prepared(resumed=resumed)], unload=[throws("Unloaded")]))
+        assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
+        assert run.states == [PREPARE, FREE, "Resume Load", BEGIN, PIECES, VERIFY, "Loaded"]
+        _, begin, verify = (parameters["Payload"] for parameters in run.parameters("lambda"))
+        assert begin == verify == {"plan": resumed, "execution_arn": run.execution["executionArn"]}
+
+    def test_it_waits_for_the_table_first(self, machine: Machine) -> None:
+        waits = [prepared("loaders of load x"), prepared(resumed=plan())]
+        run = machine.run({"resume": "x"}, all_well(prepare=waits))
+        assert (run.status, run.waits) == ("SUCCEEDED", [60])
+        assert run.states[:6] == [PREPARE, FREE, WAIT, PREPARE, FREE, "Resume Load"]
 
 
 @pytest.mark.usefixtures("tolerance")
@@ -204,14 +323,22 @@ def test_the_children_leave_their_results_in_the_bucket(machine: Machine) -> Non
 def test_a_load_of_no_rows_starts_no_loader_and_is_verified(machine: Machine) -> None:
     run = machine.run({}, all_well(list=[listed(rows=0)], load=[throws("Started")]))
     assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-    assert run.states == [PREPARE, FREE, UNLOAD, LIST, "Anything To Load?", VERIFY, "Loaded"]
+    assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, VERIFY, "Loaded"]
 
 
 def test_a_dry_run_ends_with_its_report(machine: Machine) -> None:
     report = {"rows": 3, "write_units": 3}
-    run = machine.run({"dry_run": True}, all_well(list=[payload({"dry_run": True, "report": report, "plan": None})]))
+    run = machine.run({"dry_run": True}, all_well(list=[payload({"report": report, "plan": None})]))
     assert (run.status, run.output) == ("SUCCEEDED", report)
-    assert run.states == [PREPARE, FREE, UNLOAD, LIST, "Anything To Load?", "Dry Run Reported"]
+    assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, "Dry Run Reported"]
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+def test_a_dry_run_that_counts_begins_nothing(machine: Machine, deletes: bool) -> None:
+    dry = {"list": [listed(deletes=deletes, dry_run=True)], "begin": [throws("Begun")], "compare": [throws("Compared")]}
+    run = machine.run({"dry_run": True, "mode": "mirror"}, all_well(**dry))
+    assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
+    assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, PIECES, VERIFY, "Loaded"]
 
 
 def test_a_table_that_another_load_holds_is_waited_for(machine: Machine) -> None:
@@ -288,7 +415,7 @@ def test_a_failed_piece_leads_to_the_verification_that_says_what_is_missing(mach
     short = throws("RowsUnaccounted", "1 row short")
     run = machine.run({}, all_well(load=[throws("DynamoDbRefused")], verify=[short]))
     assert (run.status, run.error, run.cause) == ("FAILED", "RowsUnaccounted", "1 row short")
-    assert run.states[-5:] == ["Load Pieces", VERIFY, "Raised By A Function?", "Notify Support", "Load Failed"]
+    assert run.states[-5:] == [PIECES, VERIFY, "Raised By A Function?", "Notify Support", "Load Failed"]
     assert len(machine.mails()) == 1
 
 
@@ -309,7 +436,7 @@ def test_a_list_of_pieces_that_cannot_be_read_is_mailed(machine: Machine) -> Non
 def test_a_finished_piece_ends_its_child_with_what_the_loader_said(child: Machine) -> None:
     run = run_child(child, loaded())
     assert (run.status, run.output) == ("SUCCEEDED", {"piece": "00000", "finished": True, "next_row": 1})
-    assert run.parameters("lambda")[0]["Payload"] == {"plan": plan(), "piece": piece(0), "execution_arn": "arn:x"}
+    assert run.parameters("lambda")[0]["Payload"] == CHILD_INPUT
 
 
 def test_an_unfinished_piece_is_handed_over_with_the_same_input_until_it_is_finished(child: Machine) -> None:
@@ -360,8 +487,9 @@ def test_a_piece_handed_over_as_often_as_the_stack_allows_stays_within_the_histo
 def test_the_loaders_run_as_many_at_once_as_the_plan_says_each_with_its_piece_and_for_minutes() -> None:
     """The interpreter shows neither how many run at once nor with what, so this one holds the definition itself."""
     definition = yaml.safe_load((DEFINITIONS / f"{NAME}.asl.yaml").read_text().replace("${", "").replace("}", ""))
-    loaders = definition["States"]["Load Pieces"]
-    assert loaders["MaxConcurrencyPath"] == "$.plan.limits.loader_concurrency"
-    assert loaders["ItemSelector"]["piece.$"] == "$$.Map.Item.Value"
-    # EXPRESS executions end after five minutes, a loader may take fifteen.
-    assert loaders["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    for name in (COMPARE, PIECES):
+        loaders = definition["States"][name]
+        assert loaders["MaxConcurrencyPath"] == "$.plan.limits.loader_concurrency"
+        assert loaders["ItemSelector"]["piece.$"] == "$$.Map.Item.Value"
+        # EXPRESS executions end after five minutes, a loader may take fifteen.
+        assert loaders["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}

@@ -24,6 +24,8 @@ ELSEWHERE = "eu-west-1"
 STATEMENTS = "RedshiftStatementRole"
 PREPARE = "PrepareLoadFunctionRole"
 LIST = "RedshiftUnloadS3ListFunctionRole"
+COMPARE = "CompareKeysFunctionRole"
+BEGIN = "BeginLoadFunctionRole"
 LOAD = "LoadDynamoFunctionRole"
 VERIFY = "VerifyLoadFunctionRole"
 PROCEDURES_MACHINE = "RedshiftDataApiSPProcesStateMachineRole"
@@ -34,6 +36,8 @@ _LOG_DELIVERY = (
     "CreateLogDelivery GetLogDelivery UpdateLogDelivery DeleteLogDelivery ListLogDeliveries PutResourcePolicy "
     "DescribeResourcePolicies DescribeLogGroups"
 )
+_LOAD_FUNCTIONS = "PrepareLoad RedshiftUnload RedshiftUnloadS3List CompareKeys BeginLoad LoadDynamo VerifyLoad"
+_MULTIPART = "PutObject GetObject ListMultipartUploadParts AbortMultipartUpload"
 _TRACES = "PutTraceSegments PutTelemetryRecords GetSamplingRules GetSamplingTargets"
 
 
@@ -47,7 +51,7 @@ class Call:
 
     def elsewhere(self) -> Call:
         """The same call on a resource that it is not for: of another name, or under another prefix of the bucket."""
-        for prefix in ("/unload/", "/loads/", "/rejects/"):
+        for prefix in ("/unload/", "/loads/", "/rejects/", "/records/"):
             if prefix in self.resource:
                 return Call(self.action, self.resource.replace(prefix, "/other/"), self.keys)
         return Call(self.action, f"{self.resource}-other", self.keys)
@@ -92,23 +96,40 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
         ],
         PREPARE: [
             *_calls("dynamodb", "DescribeTable DescribeTimeToLive", target),
-            *_calls("dynamodb", "UpdateItem", ledger),
+            *_calls("dynamodb", "GetItem Query UpdateItem", ledger),
             *_calls("states", "DescribeExecution", f"{child}:x"),
+            *_calls("s3", "ListBucket", BUCKET),
+            *_calls("s3", "GetObject", f"{BUCKET}/loads/x/plan.json"),
         ],
         LIST: [
             *_calls("s3", "ListBucket", BUCKET),
             *_calls("s3", "GetObject", f"{BUCKET}/unload/x/0000.parquet"),
             *_calls("s3", "PutObject", f"{BUCKET}/loads/x/pieces.json"),
-            *_calls("dynamodb", "GetItem", ledger),
+        ],
+        COMPARE: [
+            *_calls("s3", "ListBucket", BUCKET),
+            *_calls("s3", "GetObject", f"{BUCKET}/unload/x/load_bucket=0/0000.parquet"),
+            *_calls("s3", "GetObject", f"{BUCKET}/records/reviews/20261126/x/00000.parquet"),
+            *_calls("dynamodb", "UpdateItem PutItem", ledger),
+        ],
+        BEGIN: [
+            *_calls("s3", "PutObject", f"{BUCKET}/records/reviews/20261126/x/00000.parquet"),
+            # DynamoDB checks a transaction's parts: it has no action of its own.
+            *_calls("dynamodb", "GetItem Query UpdateItem PutItem ConditionCheckItem", ledger),
         ],
         LOAD: [
             *_calls("s3", "ListBucket", BUCKET),
             *_calls("s3", "GetObject", f"{BUCKET}/unload/x/0000.parquet"),
+            *_calls("s3", "GetObject PutObject", f"{BUCKET}/records/reviews/20261126/x/00000.parquet"),
             *_calls("s3", "PutObject", f"{BUCKET}/rejects/x/00000.jsonl"),
-            *_calls("dynamodb", "BatchWriteItem", target),
+            *_calls("dynamodb", "BatchWriteItem BatchGetItem", target),
             *_calls("dynamodb", "GetItem UpdateItem", ledger),
         ],
-        VERIFY: _calls("dynamodb", "Query UpdateItem", ledger),
+        VERIFY: [
+            *_calls("dynamodb", "GetItem Query UpdateItem PutItem ConditionCheckItem", ledger),
+            *_calls("dynamodb", "DescribeTable", target),
+            *_calls("s3", "DeleteObject", f"{BUCKET}/records/reviews/20261126/x/00000.parquet"),
+        ],
         PROCEDURES_MACHINE: [
             *_calls("lambda", "InvokeFunction", stack.arn("RedshiftRunSpsFunction")),
             *_calls("sns", "Publish", topic),
@@ -118,15 +139,21 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
         LOADS_MACHINE: [
             *(
                 call
-                for name in ("PrepareLoad", "RedshiftUnload", "RedshiftUnloadS3List", "LoadDynamo", "VerifyLoad")
+                for name in _LOAD_FUNCTIONS.split()
                 for call in _calls("lambda", "InvokeFunction", stack.arn(f"{name}Function"))
             ),
             *_calls("states", "StartExecution", machine),
             *_calls("states", "DescribeExecution StopExecution", f"{child}:x"),
-            *_calls("states", "DescribeExecution StopExecution RedriveExecution", f"{child}/LoadPieces:x"),
+            *(
+                call
+                for label in ("CompareKeys", "LoadPieces")
+                for call in _calls("states", "DescribeExecution StopExecution RedriveExecution", f"{child}/{label}:x")
+            ),
             *_calls("s3", "GetObject", f"{BUCKET}/loads/x/pieces.json"),
-            *_calls(
-                "s3", "PutObject GetObject ListMultipartUploadParts AbortMultipartUpload", f"{BUCKET}/loads/x/results/y"
+            *(
+                call
+                for folder in ("compared", "results")
+                for call in _calls("s3", _MULTIPART, f"{BUCKET}/loads/x/{folder}/y")
             ),
             *_calls("sns", "Publish", topic),
             *logs,
@@ -213,6 +240,9 @@ def _full() -> Case:
     # S3 encrypts and decrypts with the bucket's key in the name of whoever writes and reads.
     calls[LIST] += _calls("kms", "Decrypt GenerateDataKey", BUCKET_KEY)
     calls[LOAD] += _calls("kms", "Decrypt GenerateDataKey", BUCKET_KEY)
+    calls[PREPARE] += _calls("kms", "Decrypt", BUCKET_KEY)
+    calls[COMPARE] += _calls("kms", "Decrypt", BUCKET_KEY)
+    calls[BEGIN] += _calls("kms", "GenerateDataKey", BUCKET_KEY)
     calls[LOADS_MACHINE] += _calls("kms", "Decrypt Encrypt GenerateDataKey", BUCKET_KEY)
     for key in TABLE_KEYS:
         calls[LOAD] += _calls("kms", "Decrypt", key, **_through("dynamodb"))
@@ -220,7 +250,8 @@ def _full() -> Case:
     for name in ("audits", "eu-1-sales"):
         table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
         calls[PREPARE] += _calls("dynamodb", "DescribeTable DescribeTimeToLive", table, **here)
-        calls[LOAD] += _calls("dynamodb", "BatchWriteItem", table, **here)
+        calls[LOAD] += _calls("dynamodb", "BatchWriteItem BatchGetItem", table, **here)
+        calls[VERIFY] += _calls("dynamodb", "DescribeTable", table, **here)
     for machine in (PROCEDURES_MACHINE, LOADS_MACHINE):
         calls[machine] += _calls("kms", "Decrypt GenerateDataKey", TOPIC_KEY) + _calls("xray", _TRACES, ANY)
     calls[SCHEDULE] = [

@@ -25,6 +25,8 @@ MANAGED = "arn:aws:iam::aws:policy/"
 
 # Operations of boto3 that ask for an action of another name; the others' are their own.
 OTHER_ACTIONS = {
+    "dynamodb:TransactWriteItems": "dynamodb:ConditionCheckItem",
+    "s3:DeleteObjects": "s3:DeleteObject",
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",

@@ -166,7 +166,7 @@ def test_functions_and_machines_are_traced_if_asked(traced: str) -> None:
 
 def test_all_functions_join_the_vpc_or_none() -> None:
     network = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
-    assert [f["VpcConfig"] for f in functions(deployed(**OPTIONAL["SubnetIds"])).values()] == [network] * 7
+    assert [f["VpcConfig"] for f in functions(deployed(**OPTIONAL["SubnetIds"])).values()] == [network] * 9
     assert not any("VpcConfig" in function for function in functions(deployed()).values())
 
 

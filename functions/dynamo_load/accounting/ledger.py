@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 _ENTRY_PREFIX = "piece#"
 _BUSY_PREFIX = "busyUntil#"
-# Longer than an execution can be redriven (14 days), shorter than until its name may be used again (90 days):
-# an entry must serve the one and never the other ("Quotas related to state machine executions", Step Functions).
-_KEPT_SECONDS = 30 * 24 * 3600
+KEPT_SECONDS = 30 * 24 * 3600
+"""Longer than an execution can be redriven (14 days), shorter than until its name may be used again (90 days).
+
+An entry must serve the one and never the other ("Quotas related to state machine executions", Step Functions).
+"""
 _FAILURE_CHARACTERS = 1_000
+# For clocks that differ, and for a request that DynamoDB answers to nobody any more.
+_MARGIN_SECONDS = 35.0
 _NOBODY: AttributeValueTypeDef = {"S": "nobody: the load has failed"}
 
 
@@ -127,7 +131,7 @@ class PieceLedger:
                         ":nobody": _NOBODY,
                         ":rows": _number(self._rows),
                         ":now": _number(now),
-                        ":expires": _number(int(now) + _KEPT_SECONDS),
+                        ":expires": _number(int(now) + KEPT_SECONDS),
                     },
                     ReturnValues="ALL_NEW",
                 )["Attributes"]
@@ -156,9 +160,8 @@ class PieceLedger:
         )
 
     def record_failure(self, failure: Exception) -> None:
-        """Note why this loader fails, without the words of others, which may quote rows; raises as `record` does."""
-        message = f": {failure}" if isinstance(failure, PipelineError) else ""
-        self._set({"failure": {"S": f"{type(failure).__name__}{message}"[:_FAILURE_CHARACTERS]}})
+        """Note why this loader fails; raises as `record` does."""
+        self._set({"failure": {"S": worded(failure)}})
 
     def leave(self) -> None:
         """Note that this loader is not at work any more, whoever has the piece; it must have no request under way."""
@@ -245,8 +248,7 @@ def stop_load(dynamodb: DynamoDBClient, table: str, load_id: str) -> bool:
     entries = list(pieces(dynamodb, table, load_id))
     unfinished = [entry for entry in entries if not entry.finished and not entry.stopped]
     stop_loaders(dynamodb, table, load_id, unfinished)
-    now = time.time()
-    return any(entry.busy_until > now for entry in entries)
+    return any(entry.busy_until + _MARGIN_SECONDS > time.time() for entry in entries)
 
 
 def reopen(dynamodb: DynamoDBClient, table: str, load_id: str) -> None:
@@ -259,6 +261,12 @@ def reopen(dynamodb: DynamoDBClient, table: str, load_id: str) -> None:
                 UpdateExpression="REMOVE #loader",
                 ExpressionAttributeNames={"#loader": "loader"},
             )
+
+
+def worded(failure: Exception) -> str:
+    """Say why a function failed, without the words of others, which may quote rows."""
+    message = f": {failure}" if isinstance(failure, PipelineError) else ""
+    return f"{type(failure).__name__}{message}"[:_FAILURE_CHARACTERS]
 
 
 def _key(load_id: str, piece: str) -> dict[str, AttributeValueTypeDef]:

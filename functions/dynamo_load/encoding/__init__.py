@@ -4,3 +4,6 @@
 becomes, with `json_strings`, `numbers`, `times` and `nested` for the kinds of values, `row_faults` collects rejects.
 Imports no other room.
 """
+
+ENCODER_VERSION = 1
+"""To be raised whenever any row's text becomes another: digests of it are kept from load to load."""

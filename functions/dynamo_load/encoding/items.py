@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dynamo_load.encoding import ENCODER_VERSION
 from dynamo_load.encoding.attributes import EXACT_NUMBER, Attribute, attribute_of, plain_values
 from dynamo_load.encoding.columns import attribute_names
 from dynamo_load.encoding.json_strings import text_and_offsets
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 _MAX_ITEM_BYTES = 400 * 1024
 _WRITE_UNIT_BYTES = 1024
 
-ENCODER_VERSION = 1
-"""To be raised whenever any row's text becomes another: digests of it are kept from load to load."""
 ENCODER = f"{ENCODER_VERSION} pyarrow {pa.__version__}"
 """What the text of a row depends on beside the row."""
 KEY_VERSION = 1

@@ -25,6 +25,7 @@ from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import Piece
 from dynamo_load.writing.transport import BatchTransport
 from locks.table import TableLock
+from target.describing import requested_target
 from target.table import KeyAttribute, TargetTable
 
 if TYPE_CHECKING:
@@ -88,6 +89,12 @@ class Stage:
     @property
     def ledger_table(self) -> str:
         return f"{self.name}-ledger"
+
+    @property
+    def made(self) -> str:
+        """When the target table was made, as a plan says it."""
+        nothing = TargetTable("", ())
+        return requested_target(self.aws.dynamodb, self.name, nothing, [self.name]).made
 
     def create(self) -> None:
         self.aws.s3.create_bucket(Bucket=self.bucket)

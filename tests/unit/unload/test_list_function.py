@@ -96,6 +96,7 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
             "dry_run": False,
             "verify_sample": 0,
             "progress": None,
+            "mode": "upsert",
         },
     }
     assert pieces() == [

@@ -54,6 +54,9 @@ class TestTarget:
                 "local_indexes": [],
             },
             "held_by": None,
+            "known": {"buckets": None, "progress": None},
+            "count": False,
+            "resumed": None,
         }
 
     def test_one_that_does_not_exist_is_named(self) -> None:

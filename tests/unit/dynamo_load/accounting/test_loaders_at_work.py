@@ -79,7 +79,7 @@ def test_one_that_was_killed_counts_as_at_work_until_its_time_is_up(stage: Stage
     ledger(stage).take_over()
     assert stop(stage)
     assert stop(stage)
-    past = PieceLedger(stage.aws.dynamodb, stage.ledger_table, "other", "00000", 60, busy_until=time.time() - 1)
+    past = PieceLedger(stage.aws.dynamodb, stage.ledger_table, "other", "00000", 60, busy_until=time.time() - 60)
     past.take_over()
     assert not stop_load(stage.aws.dynamodb, stage.ledger_table, "other")
 

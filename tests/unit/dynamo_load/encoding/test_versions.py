@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from dynamo_load.encoding.items import ENCODER_VERSION, KEY_VERSION, ItemEncoder
+from dynamo_load.encoding import ENCODER_VERSION
+from dynamo_load.encoding.items import KEY_VERSION, ItemEncoder
 from target.table import KeyAttribute
 from tests.unit.dynamo_load.encoding.put_requests import mapping
 
