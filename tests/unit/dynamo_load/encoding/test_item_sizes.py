@@ -123,6 +123,13 @@ def test_a_list_of_numbers_with_fractions_is_measured_as_dynamodb_does(count: in
     assert [reject.reason for reject in encoded.rejects] == (["item_too_large"] if size > 400 * 1024 else [])
 
 
+def test_a_name_in_a_map_counts_its_bytes() -> None:
+    size = 3 + 1 + len("é".encode()) + 2
+    texts = pa.array([item_text(1024, "doc", size), item_text(1025, "doc", size)])
+    encoded = encode({"doc": pa.array(['{"é":7}'] * 2), "text": texts}, super_columns=frozenset({"doc"}))
+    assert encoded.write_units.tolist() == [1, 2]
+
+
 def item_text(size: int, name: str, value_size: int) -> str:
     """Return the `text` of an item {pk: one digit, name: a value, text} that counts this many bytes."""
     return "x" * (size - len("pk") - 1 - len(name) - value_size - len("text"))

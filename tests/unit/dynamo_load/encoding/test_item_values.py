@@ -287,6 +287,7 @@ def test_numbers_binaries_and_dates_can_be_keys() -> None:
         (pa.array([dt.date(2015, 8, 31), None]), "1440979200"),
         (pa.array([dt.datetime(2015, 8, 31, 12, 34, 56, 999_999), None]), "1441024496"),  # noqa: DTZ001
         (pa.array([1_441_024_496_999_999, None]).cast(pa.timestamp("us", "Asia/Tokyo")), "1441024496"),
+        (pa.array([-500_000, None]).cast(pa.timestamp("us")), "-1"),
     ],
 )
 def test_time_to_live_is_whole_epoch_seconds(column: pa.Array, seconds: str) -> None:
