@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 import botocore.session
 
-import arrow_without_pandas  # noqa: F401
+import lean_arrow  # noqa: F401
 from benchmarks.object_store import BUCKET
 from dynamo_load.accounting.ledger import PieceLedger
 from dynamo_load.accounting.rejects import RejectedRows

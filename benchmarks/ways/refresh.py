@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import boto3
 import botocore.session
 
-import arrow_without_pandas  # noqa: F401
+import lean_arrow  # noqa: F401
 from benchmarks.datasets import HASH
 from benchmarks.object_store import BUCKET
 from data_bucket import record_key

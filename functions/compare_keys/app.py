@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-import arrow_without_pandas  # noqa: F401
+import lean_arrow  # noqa: F401
 from aws_clients import client
 from dynamo_load.accounting.vanishing import note_compared, note_not_compared
 from dynamo_load.comparing import count_vanished

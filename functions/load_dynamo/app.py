@@ -10,7 +10,7 @@ from typing import Any
 import botocore.session
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-import arrow_without_pandas  # noqa: F401
+import lean_arrow  # noqa: F401
 from aws_clients import client
 from dynamo_load.accounting.ledger import PieceLedger
 from dynamo_load.accounting.rejects import RejectedRows

@@ -10,25 +10,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from aws_clients import client
 from data_bucket import load_id, unload_prefix
 from environment import required
-from execution_input import parse_input
 from statements.data_api import RedshiftLogin, Statement
 from statements.names import StatementKind
 from statements.settings import StatementSettings
 from target.table import TargetTable
 from telemetry import logger, metrics, traced
-from unload.buckets import BUCKET_COLUMN, Counted, Known, buckets_of
+from unload.asked import AskedLoad
+from unload.buckets import BUCKET_COLUMN
 from unload.encryption import bucket_uses_kms
-from unload.incremental import column_sql, newer_rows, next_progress
-from unload.query import requested_query
-from unload.request import LoadRequest
-from unload.statement import (
-    UnloadOptions,
-    all_rows,
-    count_statement,
-    rows_in_buckets,
-    selected,
-    unload_statement,
-)
+from unload.statement import UnloadOptions, unload_statement
 
 
 @dataclass(frozen=True)
@@ -68,31 +58,18 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
 
 
 def _count(event: dict[str, Any], _name: str, settings: Settings) -> Statement:
-    request, query, known = _asked(event, settings)
-    column = column_sql(request.incremental) if request.incremental else None
-    return count_statement(selected(query, newer_rows(request.incremental, query, known)), column)
+    return AskedLoad.from_event(event, settings.query).count
 
 
 def _unload(event: dict[str, Any], name: str, settings: Settings) -> Statement:
-    request, query, known = _asked(event, settings)
-    counted = event["counted"] and Counted.from_output(event["counted"])
-    # For what it raises, before anything is unloaded.
-    next_progress(request.incremental, query, known, counted)
-    source = selected(query, newer_rows(request.incremental, query, known))
-    buckets = buckets_of(request, known, counted)
-    target = TargetTable.from_json(event["target"])
+    asked = AskedLoad.from_event(event, settings.query)
     return unload_statement(
-        all_rows(source) if buckets is None else rows_in_buckets(source, target, request.attributes, buckets),
+        asked.rows(TargetTable.from_json(event["target"])),
         f"s3://{settings.bucket}/{unload_prefix(load_id(event['execution']['Id'], name))}",
         settings.options,
-        partition_by=None if buckets is None else BUCKET_COLUMN,
+        partition_by=BUCKET_COLUMN if asked.request.has_buckets else None,
         encrypt_with_kms=bucket_uses_kms(client("s3"), settings.bucket),
     )
-
-
-def _asked(event: dict[str, Any], settings: Settings) -> tuple[LoadRequest, str, Known]:
-    request = parse_input(LoadRequest, event["execution"]["Input"])
-    return request, requested_query(request, settings.query), Known.from_json(event["known"])
 
 
 _STATEMENTS = {"unload": (StatementKind.UNLOAD, _unload), "count": (StatementKind.COUNT, _count)}

@@ -13,21 +13,26 @@ from data_bucket import load_id, unload_prefix
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits
 from environment import number, required
-from execution_input import parse_input
+from records.table_state import TableStates
 from target.table import TargetTable
 from telemetry import logger, traced
+from unload.asked import AskedLoad
+from unload.buckets import HASH_COLUMN
 from unload.estimate import estimate
 from unload.first_rows import check_columns, sample
 from unload.listing import find_unloaded
 from unload.planning import plan_load
-from unload.request import LoadRequest, configured_limits, requested_limits
+from unload.refreshing import refresh_of, refuse_empty
+from unload.request import configured_limits, requested_limits
 
 
 @dataclass(frozen=True)
 class Settings:
-    """This function's environment."""
+    """This function's environment; `query` is what an input without one unloads, and may be empty."""
 
     bucket: str
+    ledger_table: str
+    query: str
     limits: LoadLimits
     dollars_per_million_write_units: float
 
@@ -36,6 +41,8 @@ class Settings:
 def _settings() -> Settings:
     return Settings(
         bucket=required(os.environ, "DATA_BUCKET"),
+        ledger_table=required(os.environ, "LEDGER_TABLE"),
+        query=os.environ.get("UNLOAD_QUERY", ""),
         limits=configured_limits(os.environ),
         dollars_per_million_write_units=number(os.environ, "DOLLARS_PER_MILLION_WRITE_UNITS"),
     )
@@ -44,32 +51,43 @@ def _settings() -> Settings:
 @logger.inject_lambda_context(clear_state=True)
 @traced
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return the plan of a load, or of a dry run the report: `{"dry_run", "plan", "report"}`, the absent one null."""
-    execution_arn = event["execution"]["Id"]
-    logger.append_keys(execution_arn=execution_arn)
-    request = parse_input(LoadRequest, event["execution"]["Input"])
+    """Return `{"dry_run", "plan", "report"}`: the plan of a load, or the report of an upsert's dry run, the other null.
+
+    `dry_run` is whether there is a report: loaders count what a dry run in another mode would do, by a plan that says
+    so. The event is `{"execution", "unload", "target", "known", "counted"}`, the last two as for the UNLOAD.
+    """
+    logger.append_keys(execution_arn=event["execution"]["Id"])
+    settings = _settings()
+    asked = AskedLoad.from_event(event, settings.query)
+    target = TargetTable.from_json(event["target"])
+    states = TableStates(client("dynamodb"), settings.ledger_table, target.name, event["execution"]["Id"])
     with named_failures():
-        load = load_id(execution_arn, event["unload"]["statement_name"])
-        return _listed(request, load, TargetTable.from_json(event["target"]), _settings())
+        load = load_id(event["execution"]["Id"], event["unload"]["statement_name"])
+        return _listed(asked, load, target, states, settings)
 
 
-def _listed(request: LoadRequest, load: str, target: TargetTable, settings: Settings) -> dict[str, Any]:
-    s3, bucket = client("s3"), settings.bucket
+def _listed(
+    asked: AskedLoad, load: str, target: TargetTable, states: TableStates, settings: Settings
+) -> dict[str, Any]:
+    s3, bucket, request = client("s3"), settings.bucket, asked.request
     limits = requested_limits(request, settings.limits)
     manifest = find_unloaded(s3, bucket, unload_prefix(load))
     logger.info("unload listed", files=len(manifest.files), rows=manifest.rows, bytes=manifest.bytes)
-    mapping = ItemMapping(target, manifest.super_columns, manifest.char_columns, request.attributes)
-    warnings = check_columns(s3, bucket, manifest, mapping)
-    for warning in warnings:
+    refuse_empty(request, manifest.rows)
+    hash_column = HASH_COLUMN if request.has_buckets else None
+    mapping = ItemMapping(target, manifest.super_columns, manifest.char_columns, request.attributes, hash_column)
+    fit = check_columns(s3, bucket, manifest, mapping, request.incremental)
+    for warning in fit.warnings:
         logger.warning(warning, table=target.name)
-    if request.dry_run:
+    if request.dry_run and not request.has_buckets:
         report = estimate(
             manifest,
             sample(s3, bucket, manifest, mapping),
             max_write_units_per_second=limits.max_write_units_per_second,
             dollars_per_million=settings.dollars_per_million_write_units,
-            warnings=warnings,
+            warnings=fit.warnings,
         )
         return {"dry_run": True, "plan": None, "report": asdict(report)}
-    plan = plan_load(s3, bucket, load, manifest, mapping, limits)
+    refresh = refresh_of(asked, target, states, fit.key_form)
+    plan = plan_load(s3, bucket, load, manifest, mapping, limits, asked, refresh)
     return {"dry_run": False, "plan": asdict(plan), "report": None}

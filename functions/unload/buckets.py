@@ -71,11 +71,16 @@ class Counted:
 
 
 def known_of(request: LoadRequest, target: TargetTable, state: TableState | None) -> Known:
-    """What is known by the table's state; that of a table of the same name that is gone tells nothing of this one."""
+    """What is known by the table's state; that of a table of the same name that is gone tells nothing of this one.
+
+    A load that makes a record goes on where incremental ones ended only if there is a record to go on with: else its
+    own would lack all rows but the newer ones.
+    """
     if state is None or state.made != target.made or request.forgets:
         return Known(None, None)
-    has_record = request.has_buckets and state.current is not None
-    return Known(buckets_for(state.keys) if has_record else None, state.progress)
+    if not request.has_buckets:
+        return Known(None, state.progress)
+    return Known(buckets_for(state.keys), state.progress) if state.current else Known(None, None)
 
 
 def must_count(request: LoadRequest, known: Known) -> bool:

@@ -39,5 +39,9 @@ class EmptyResult(PipelineError):
     """The query of a load that mirrors it returned no rows, so that every item would be deleted."""
 
 
+class FullLoadNeeded(PipelineError):
+    """Only newer rows were unloaded, but nothing is known of the others any more."""
+
+
 class LoadNotResumable(PipelineError):
     """The load that the input wants to go on with is not there any more, or its table was changed since."""

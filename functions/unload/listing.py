@@ -45,7 +45,7 @@ def find_unloaded(s3: "S3Client", bucket: str, prefix: str) -> Manifest:
             raise ManifestMismatch(
                 f"{location} holds {len(found):,} files but no manifest, so they may not be all: run the load again."
             )
-        return Manifest((), (), ())
+        return Manifest()
     manifest = read_manifest(s3.get_object(Bucket=bucket, Key=key)["Body"].read(), location)
     listed = {file.key for file in manifest.files}
     _refuse({"missing": listed - found.keys(), "not in the manifest": found.keys() - listed})

@@ -5,7 +5,8 @@ strictly, for every row must be accounted for; the schema leniently, for its det
 becomes of a manifest without rows.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
@@ -31,11 +32,25 @@ class UnloadedFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All files of an UNLOAD in the manifest's order, and the columns whose text is JSON (SUPER) or padded (CHAR)."""
+    """All files of an UNLOAD in the manifest's order, and the types of its columns as far as they are told."""
 
-    files: tuple[UnloadedFile, ...]
-    super_columns: tuple[str, ...]
-    char_columns: tuple[str, ...]
+    files: tuple[UnloadedFile, ...] = ()
+    types: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def super_columns(self) -> tuple[str, ...]:
+        """The columns whose text is JSON."""
+        return tuple(column for column, kind in self.types.items() if kind["base"] in _SUPER_TYPES)
+
+    @property
+    def char_columns(self) -> tuple[str, ...]:
+        """The columns whose text is padded."""
+        return tuple(column for column, kind in self.types.items() if kind["base"] in _CHAR_TYPES)
+
+    def stored_as(self, column: str) -> str:
+        """The type by which a value's binary form is told: of padded text, with its length ("" if it isn't told)."""
+        kind = self.types.get(column, {"base": ""})
+        return f"{kind['base']}({kind.get('max_length', '')})" if kind["base"] in _CHAR_TYPES else str(kind["base"])
 
     @property
     def rows(self) -> int:
@@ -86,11 +101,7 @@ def read_manifest(text: bytes, location: str) -> Manifest:
     )
     if len({file.key for file in files}) < len(files):
         raise ManifestMismatch(f"{location}manifest lists a file more than once.")
-    manifest = Manifest(
-        files,
-        super_columns=_columns(document.columns, _SUPER_TYPES),
-        char_columns=_columns(document.columns, _CHAR_TYPES),
-    )
+    manifest = Manifest(files, _types(document.columns))
     if document.meta is None and manifest.rows:
         raise InvalidManifest(f"{location}manifest: meta: Field required, as its files have rows.")
     if document.meta and document.meta.record_count != manifest.rows:
@@ -106,16 +117,15 @@ def _key(url: str, location: str) -> str:
     return url.removeprefix("s3://").split("/", 1)[1]
 
 
-def _columns(schema: Any, types: frozenset[str]) -> tuple[str, ...]:
+def _types(schema: Any) -> dict[str, dict[str, Any]]:
     match schema:
         case {"elements": [*elements]}:
-            return tuple(
-                element["name"]
+            return {
+                element["name"]: element["type"]
                 for element in elements
                 if isinstance(element, dict)
                 and isinstance(element.get("name"), str)
                 and isinstance(element.get("type"), dict)
                 and isinstance(element["type"].get("base"), str)
-                and element["type"]["base"] in types
-            )
-    return ()
+            }
+    return {}

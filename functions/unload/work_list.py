@@ -1,15 +1,19 @@
-"""The work of one load cut into pieces of about equal rows, each the input of one loader.
+"""The work of one load cut into pieces, each the input of one loader: its buckets, or else pieces of about equal rows.
 
-A file with more rows than a piece is shared out by row groups, small files are put together; the order of rows stays.
+For the latter, a file with more rows than a piece is shared out by row groups, small files are put together; the order
+of rows stays.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from math import ceil
 from typing import NamedTuple, Protocol, TypeVar
 
 from dynamo_load.plan import Piece, Slice
+from unload.buckets import BUCKET_COLUMN
+from unload.errors import BucketTooLarge, ManifestMismatch
 from unload.manifest import UnloadedFile
 
 # A piece shorter than this isn't worth a loader's start; a longer one than this costs too much to do again.
@@ -17,6 +21,10 @@ _FEWEST_ROWS = 25_000
 _MOST_ROWS = 250_000
 # Several pieces per loader let quick loaders take work from slow ones.
 _PIECES_PER_LOADER = 4
+
+# What a loader keeps of each row of its bucket, to settle duplicates and to compare, has to fit its memory.
+_MOST_BUCKET_ROWS = 2_000_000
+_BUCKET_FILE = re.compile(rf"{BUCKET_COLUMN}=(0|[1-9][0-9]*)/[^/]+", re.ASCII)
 
 # A loader opens all files of its piece at once.
 _MOST_SLICES = 200
@@ -44,9 +52,42 @@ def cut(
     ]
 
 
+def in_buckets(files: Iterable[UnloadedFile], prefix: str, buckets: int) -> list[Piece]:
+    """A piece of each bucket, also of those without rows, from the files in the buckets' folders under `prefix`.
+
+    Raises ManifestMismatch if a file lies in no bucket's folder, and BucketTooLarge.
+    """
+    slices: dict[int, list[Slice]] = {bucket: [] for bucket in range(buckets)}
+    for file in files:
+        folder = _BUCKET_FILE.fullmatch(file.key.removeprefix(prefix))
+        if folder is None or int(folder[1]) not in slices:
+            raise ManifestMismatch(
+                f"{file.key} lies in the folder of none of the {buckets:,} buckets: run the load again."
+            )
+        if file.rows:
+            slices[int(folder[1])].append(Slice(file.key, None, file.rows))
+    return [_bucket_piece(bucket, tuple(parts)) for bucket, parts in slices.items()]
+
+
 def as_json(pieces: Iterable[Piece]) -> bytes:
     """The pieces as the JSON array that the Distributed Map reads; `Piece.from_json` reads one of its items."""
     return json.dumps([asdict(piece) for piece in pieces]).encode()
+
+
+def _bucket_piece(bucket: int, slices: tuple[Slice, ...]) -> Piece:
+    piece = Piece(f"{bucket:05d}", sum(part.rows for part in slices), slices, bucket)
+    if piece.rows > _MOST_BUCKET_ROWS:
+        raise BucketTooLarge(
+            f"bucket {bucket} has {piece.rows:,} rows, more than the {_MOST_BUCKET_ROWS:,} that one loader takes: give "
+            '"full": true, which counts the rows and makes more buckets of them. If the rows were just counted, very '
+            "many of them have one key: have the query choose among these."
+        )
+    if sum(map(_json_size, slices)) > _MOST_PIECE_BYTES:
+        raise BucketTooLarge(
+            f"bucket {bucket} has {len(slices):,} files, more than a state passes on: raise UnloadMaxFileSizeMb, or "
+            "have fewer slices of Redshift write them."
+        )
+    return piece
 
 
 class _RowGroup(NamedTuple):

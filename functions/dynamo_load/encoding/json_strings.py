@@ -20,8 +20,8 @@ _GROWTH = np.zeros(256, dtype=np.int64)
 for _byte, _escape in _ESCAPES.items():
     _GROWTH[_byte] = len(_escape) - 1
 
-# The scan makes several passes, so it goes piece by piece through the text, each small enough for the L2 cache.
-_SCAN_BYTES = 1 << 17
+# Text is looked through and escaped in several passes, so piece by piece, each small enough for the L2 cache.
+_PIECE_BYTES = 1 << 17
 
 
 def escape(strings: pa.Array) -> pa.Array:
@@ -30,21 +30,25 @@ def escape(strings: pa.Array) -> pa.Array:
     The array itself is returned when nothing in it needs escaping.
     """
     text, offsets = text_and_offsets(strings)
-    special = _special_positions(text)
-    if not special.size:
+    escaped: list[bytes | memoryview] = []
+    positions, growths = [], []
+    for start in range(0, len(text), _PIECE_BYTES):
+        piece = text[start : start + _PIECE_BYTES]
+        special = _special_positions(piece)
+        if special.size:
+            positions.append(start + special)
+            growths.append(_GROWTH[piece[special]])
+            escaped.append(_escaped(piece.tobytes(), set(piece[special].tolist())))
+        else:
+            escaped.append(piece.data)
+    if not positions:
         return strings
-    special_bytes = text[special]
-    growth_before = np.concatenate(([0], np.cumsum(_GROWTH[special_bytes])))
-    new_offsets = offsets + growth_before[np.searchsorted(special, offsets)]
-    escaped = text.tobytes()
-    # The backslash comes first: the other escapes bring in backslashes of their own.
-    present = set(np.unique(special_bytes).tolist())
-    for byte in sorted(present, key=lambda byte: byte != ord("\\")):
-        escaped = escaped.replace(bytes([byte]), _ESCAPES[byte])
+    growth_before = np.concatenate(([0], np.cumsum(np.concatenate(growths))))
+    new_offsets = offsets + growth_before[np.searchsorted(np.concatenate(positions), offsets)]
     return pa.Array.from_buffers(
         pa.large_string(),
         len(strings),
-        [_validity(strings), pa.py_buffer(new_offsets), pa.py_buffer(escaped)],
+        [_validity(strings), pa.py_buffer(new_offsets), pa.py_buffer(b"".join(escaped))],
     )
 
 
@@ -80,16 +84,19 @@ def text_and_offsets(strings: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.i
 
 def _special_positions(text: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return where the bytes stand that need an escape."""
-    found = []
-    for start in range(0, len(text), _SCAN_BYTES):
-        piece = text[start : start + _SCAN_BYTES]
-        # Exclusive-or with 2 swaps the quote (0x22) and the blank (0x20) and keeps control characters together,
-        # so that one comparison finds quote and control characters.
-        special = (piece ^ 0x02) < 0x21  # noqa: PLR2004
-        special |= piece == ord("\\")
-        if special.any():
-            found.append(np.flatnonzero(special) + start)
-    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+    # Exclusive-or with 2 swaps the quote (0x22) and the blank (0x20) and keeps control characters together,
+    # so that one comparison finds quote and control characters.
+    special = (text ^ 0x02) < 0x21  # noqa: PLR2004
+    special |= text == ord("\\")
+    return np.flatnonzero(special)
+
+
+def _escaped(text: bytes, special: set[int]) -> bytes:
+    """Return the text with these bytes escaped, which are all in it that need it."""
+    # The backslash comes first: the other escapes bring in backslashes of their own.
+    for byte in sorted(special, key=lambda byte: byte != ord("\\")):
+        text = text.replace(bytes([byte]), _ESCAPES[byte])
+    return text
 
 
 def _validity(strings: pa.Array) -> pa.Buffer | None:

@@ -9,6 +9,7 @@ import pytest
 from target.table import KeyAttribute, TargetTable
 from unload.buckets import BUCKET_COLUMN, HASH_COLUMN, Counted, Known
 from unload.incremental import column_sql, newer_rows, next_progress
+from unload.manifest import read_manifest
 from unload.request import Incremental
 from unload.statement import (
     UnloadOptions,
@@ -18,6 +19,7 @@ from unload.statement import (
     selected,
     unload_statement,
 )
+from unload.work_list import in_buckets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,13 +37,19 @@ def table_of(*types: KeyType) -> TargetTable:
 def unload_in_buckets(
     sql: Sql, bucket: Bucket, query: str, target: TargetTable, buckets: int, attributes: Mapping[str, str] | None = None
 ) -> dict[int, list[dict[str, Any]]]:
-    """The rows of each folder."""
+    """The rows of each bucket that has any, as its loader reads them."""
     rows = rows_in_buckets(selected(query, None), target, attributes or {}, buckets)
     destination = f"s3://{bucket.name}/run/"
     sql.run(unload_statement(rows, destination, OPTIONS, encrypt_with_kms=False, partition_by=BUCKET_COLUMN).sql)
-    folders = {key.split("/")[1] for key in bucket.keys("run/") if key != "run/manifest"}
-    found = {int(folder.removeprefix(f"{BUCKET_COLUMN}=")): bucket.rows(f"run/{folder}/") for folder in folders}
-    assert {entry["url"].split("/")[4] for entry in bucket.manifest("run/")["entries"]} == folders
+    manifest = read_manifest(bucket.read("run/manifest"), destination)
+    pieces = in_buckets(manifest.files, "run/", buckets)
+    found = {
+        piece.bucket: [row for part in piece.slices for row in bucket.parquet(part.key).to_pylist()]
+        for piece in pieces
+        if piece.bucket is not None and piece.rows
+    }
+    assert {number: len(rows) for number, rows in found.items()} == {p.bucket: p.rows for p in pieces if p.rows}
+    assert manifest.stored_as(HASH_COLUMN) == "integer"
     return found
 
 
@@ -100,6 +108,15 @@ def test_the_key_is_found_by_the_columns_that_the_input_renames(sql: Sql, bucket
     query = "SELECT 'k' AS \"the \"\"id\"\"\", 'other' AS a UNION ALL SELECT 'k', 'another'"
     (rows,) = unload_in_buckets(sql, bucket, query, table_of("S"), 1024, {'the "id"': "a"}).values()
     assert len(rows) == 2
+
+
+def test_a_key_whose_name_differs_from_its_column_in_case_is_found_as_redshift_folds_it(
+    sql: Sql, bucket: Bucket
+) -> None:
+    target = TargetTable("t", (KeyAttribute("ReviewId", "S"), KeyAttribute("Order", "N")))
+    query = "SELECT 'k' AS reviewid, 1 AS \"order\""
+    (rows,) = unload_in_buckets(sql, bucket, query, target, 1024).values()
+    assert [(row["reviewid"], row["order"]) for row in rows] == [("k", 1)]
 
 
 def test_rows_are_counted_with_their_highest_value_as_text(sql: Sql) -> None:

@@ -88,6 +88,11 @@ class Unloaded:
             "author": {"name": "Amazon Redshift", "version": "1.0.0"},
         }
 
+    def add_bucket(self, number: int, table: pa.Table, file: str = "0000_part_00.parquet") -> None:
+        """Write a file of rows of one bucket, with hashes that put them there if there are at most 1,024 buckets."""
+        hashes = pa.array([number + 1024 * row for row in range(len(table))], pa.int32())
+        self.add(f"load_bucket={number}/{file}", table.append_column("load_hash", hashes))
+
     def store(self, manifest: Any = None) -> None:
         """Put files and manifest into the bucket."""
         s3 = boto3.client("s3", REGION)
@@ -122,13 +127,15 @@ def prepare(
     return prepared
 
 
-def list_unloaded(execution_input: Any = None, statement: str = STATEMENT) -> dict[str, Any]:
-    """Invoke RedshiftUnloadS3ListFunction, with the target that PrepareLoadFunction says."""
+def list_unloaded(execution_input: Any = None, statement: str = STATEMENT, **known: Any) -> dict[str, Any]:
+    """Invoke RedshiftUnloadS3ListFunction, with the target that PrepareLoadFunction says; `known` replaces ASKED."""
     execution = {"Id": EXECUTION, "Input": execution_input or {}, "Name": "monday"}
     event = {
         "execution": execution,
         "unload": {"statement_id": "1", "statement_name": statement},
+        **ASKED,
         "target": prepare(execution_input)["target"],
+        **known,
     }
     listed: dict[str, Any] = json.loads(json.dumps(redshift_unload_s3_list.app.handler(event, FunctionContext())))
     return listed

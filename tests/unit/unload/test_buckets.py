@@ -66,7 +66,7 @@ def test_rows_are_counted_where_no_record_tells_or_the_highest_value_is_needed(
     "state",
     [
         TableState(made="yesterday", key_form="k", encoder=1, current=Generation("x", 2), keys=9, progress=PROGRESS),
-        TableState(made="today", key_form="k", encoder=1, begun=(Generation("x", 2),)),
+        TableState(made="today", key_form="k", encoder=1, begun=(Generation("x", 2),), progress=PROGRESS),
     ],
     ids=["of a table that is gone", "of loads that all failed"],
 )

@@ -54,6 +54,17 @@ def test_char_columns_are_those_of_any_name_of_the_type(base: str) -> None:
     assert (manifest.char_columns, manifest.super_columns) == (("code",), ())
 
 
+def test_the_stored_type_of_a_column_is_its_name_and_the_length_only_where_text_is_padded_to_it() -> None:
+    elements = [
+        {"name": "code", "type": {"base": "character", "max_length": 2}},
+        {"name": "name", "type": {"base": "character varying", "max_length": 25}},
+        {"name": "price", "type": {"base": "numeric", "precision": 5, "scale": 2}},
+    ]
+    manifest = read(document(schema={"elements": elements}))
+    stored = [manifest.stored_as(column) for column in ("code", "name", "price", "none")]
+    assert stored == ["character(2)", "character varying", "numeric", ""]
+
+
 @pytest.mark.parametrize(
     "schema",
     [

@@ -3,12 +3,14 @@
 import json
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamo_load.plan import Piece, Slice
+from unload.errors import BucketTooLarge, ManifestMismatch
 from unload.manifest import UnloadedFile
-from unload.work_list import as_json, cut, rows_per_piece
+from unload.work_list import as_json, cut, in_buckets, rows_per_piece
 
 ROW_GROUPS = st.lists(st.integers(0, 400), max_size=12)
 
@@ -119,3 +121,49 @@ def test_loaders_get_several_pieces_each_within_reason() -> None:
     assert rows_per_piece(rows=4_000_000, loaders=10) == 100_000
     assert rows_per_piece(rows=100, loaders=1000) == 25_000
     assert rows_per_piece(rows=10**10, loaders=10) == 250_000
+
+
+PREFIX = "unload/x/"
+
+
+def bucket_file(bucket: object, rows: int, name: str = "0000_part_00.parquet") -> UnloadedFile:
+    return UnloadedFile(f"{PREFIX}load_bucket={bucket}/{name}", 1, rows)
+
+
+@given(
+    buckets=st.sampled_from([1, 2, 8, 64]),
+    rows=st.lists(st.tuples(st.integers(0, 63), st.integers(0, 10_000)), max_size=50),
+)
+def test_each_bucket_is_a_piece_of_all_its_files_in_order(buckets: int, rows: list[tuple[int, int]]) -> None:
+    files = [bucket_file(bucket % buckets, count, f"{number:04d}") for number, (bucket, count) in enumerate(rows)]
+    pieces = in_buckets(files, PREFIX, buckets)
+    assert [(piece.bucket, piece.name) for piece in pieces] == [(n, f"{n:05d}") for n in range(buckets)]
+    assert [Piece.from_json(item) for item in json.loads(as_json(pieces))] == pieces
+    for piece in pieces:
+        mine = [file for file in files if file.rows and file.key.startswith(f"{PREFIX}load_bucket={piece.bucket}/")]
+        assert piece.slices == tuple(Slice(file.key, None, file.rows) for file in mine)
+        assert piece.rows == sum(file.rows for file in mine)
+
+
+@pytest.mark.parametrize("folder", ["4", "-1", "01", "1.0", "__HIVE_DEFAULT_PARTITION__", "", "0/load_bucket=1"])
+@pytest.mark.parametrize("rows", [0, 5])
+def test_a_folder_that_is_no_bucket_is_refused(folder: str, rows: int) -> None:
+    with pytest.raises(ManifestMismatch, match="none of the 4 buckets"):
+        in_buckets([bucket_file(0, 1), bucket_file(folder, rows)], PREFIX, 4)
+
+
+@pytest.mark.parametrize("key", ["0000_part_00.parquet", "place=1/0000_part_00.parquet"])
+def test_a_file_outside_the_buckets_is_refused(key: str) -> None:
+    with pytest.raises(ManifestMismatch):
+        in_buckets([UnloadedFile(PREFIX + key, 1, 1)], PREFIX, 4)
+
+
+def test_a_bucket_of_too_many_rows_or_files_is_refused() -> None:
+    most = [bucket_file(1, 1_000_000, "a"), bucket_file(1, 1_000_000, "b")]
+    assert in_buckets(most, PREFIX, 2)[1].rows == 2_000_000
+    with pytest.raises(BucketTooLarge, match=r'bucket 1 has 2,000,001 rows.*"full": true'):
+        in_buckets([*most, bucket_file(1, 1, "c")], PREFIX, 2)
+    many = [bucket_file(0, 1, "x" * 60 + f"{number:04d}") for number in range(1_000)]
+    assert len(as_json(in_buckets(many[:600], PREFIX, 1))) < 100_200
+    with pytest.raises(BucketTooLarge, match="bucket 0 has 1,000 files"):
+        in_buckets(many, PREFIX, 1)

@@ -74,7 +74,7 @@ def test_a_dictionary_encoded_column_is_written_like_a_plain_one(
     assert stored(rows, pa.dictionary(pa.int32(), arrow_type)) == as_boto3_stores(rows)
 
 
-def test_text_longer_than_one_scan_is_escaped_to_its_end() -> None:
+def test_text_longer_than_one_piece_is_escaped_to_its_end() -> None:
     rows = ["x" * 300_000 + '"', "y" * 131_071 + "\\", 'a"b' * 100_000, None, "\n"]
     assert stored(rows, pa.string()) == rows
 

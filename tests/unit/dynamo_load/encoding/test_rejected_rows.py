@@ -194,6 +194,11 @@ def test_escapes_do_not_count_towards_an_items_size() -> None:
     assert reasons(encode({"text": pa.array([text])})) == {}
 
 
+def test_a_row_of_several_kilobytes_with_a_bad_document_is_rejected_before_it_is_measured() -> None:
+    columns = {"doc": pa.array(["{", "[1]"]), "text": pa.array(["x" * 5_000] * 2)}
+    assert reasons(encode(columns, super_columns=frozenset({"doc"}))) == {0: "super_not_json"}
+
+
 def test_a_row_with_several_faults_is_rejected_once() -> None:
     columns = {"pk": pa.array([None, "b"]), "value": pa.array([float("nan"), 1.0])}
     assert len(encode(columns).rejects) == 1
