@@ -345,7 +345,7 @@ ITEMS: dict[str, Callable[[Stack], Verdict]] = {
     "inside-a-vpc": inside_a_vpc,
     "throttled-target": throttled_target,
 }
-"""In the order to try them in; those that change something are named in README."""
+"""In the order to try them in."""
 
 ONLY_BY_NAME = frozenset({"one-row-loaded", "lost-event"})
 """One writes an item to the target, one disables the stack's rule for a minute or two."""
