@@ -1,6 +1,6 @@
 """What a load with buckets is compared with: settled once, by what is noted of the table, and passed on in the plan."""
 
-from dynamo_load.encoding.items import ENCODER_VERSION
+from dynamo_load.encoding import ENCODER_VERSION
 from dynamo_load.plan import Refresh
 from records.table_state import TableState, TableStates
 from target.table import TargetTable

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import aws_clients
-from dynamo_load.encoding.items import ENCODER_VERSION
+from dynamo_load.encoding import ENCODER_VERSION
 from dynamo_load.errors import AmbiguousColumns
 from dynamo_load.plan import LoadPlan
 from errors import AwsUnavailable
