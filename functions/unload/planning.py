@@ -52,6 +52,7 @@ def plan_load(
         dry_run=asked.request.dry_run,
         verify_sample=asked.request.verify_sample,
         progress=asked.progress,
+        mode=asked.request.mode,
     )
     for key, body in ((plan.pieces_key, as_json(pieces)), (plan_key(load_id), json.dumps(asdict(plan)).encode())):
         s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")

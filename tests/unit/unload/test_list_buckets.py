@@ -107,6 +107,7 @@ def test_the_plan_is_kept_beside_the_pieces_for_a_load_that_goes_on_with_it(aske
     plan = LoadPlan.from_json(stored("plan"))
     assert json.loads(json.dumps(asdict(plan))) == listed["plan"]
     assert (plan.verify_sample, plan.dry_run) == (asked.get("verify_sample", 0), asked.get("dry_run", False))
+    assert plan.mode == asked.get("mode", "upsert")
 
 
 def test_a_dry_run_that_compares_has_a_plan_and_no_report() -> None:
