@@ -64,7 +64,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         name = resumed.mapping.target.name
     target = requested_target(dynamodb, name, settings.target, settings.loadable)
     held_by, known = None, Known(None, None)
-    if request.has_buckets or not request.dry_run:
+    if request.takes_table:
         taker = TableTaker(dynamodb, client("stepfunctions"), settings.ledger_table)
         held_by = taker.take(target.name, request, execution)
     if resumed:

@@ -13,6 +13,7 @@ from data_bucket import load_id, unload_prefix
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits
 from environment import number, required
+from locks.table import TableLock
 from records.table_state import TableStates
 from target.table import TargetTable
 from telemetry import logger, traced
@@ -51,16 +52,19 @@ def _settings() -> Settings:
 @logger.inject_lambda_context(clear_state=True)
 @traced
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Return `{"dry_run", "plan", "report"}`: the plan of a load, or the report of an upsert's dry run, the other null.
+    """Return `{"plan", "report"}`: the plan of a load, or the report of an upsert's dry run, the other null.
 
-    `dry_run` is whether there is a report: loaders count what a dry run in another mode would do, by a plan that says
-    so. The event is `{"execution", "unload", "target", "known", "counted"}`, the last two as for the UNLOAD.
+    Loaders count what a dry run in another mode would do, by a plan that says so. The event is `{"execution", "unload",
+    "target", "known", "counted"}`, the last two as for the UNLOAD.
     """
     logger.append_keys(execution_arn=event["execution"]["Id"])
     settings = _settings()
     asked = AskedLoad.from_event(event, settings.query)
     target = TargetTable.from_json(event["target"])
-    states = TableStates(client("dynamodb"), settings.ledger_table, target.name, event["execution"]["Id"])
+    ledger = client("dynamodb"), settings.ledger_table, target.name, event["execution"]["Id"]
+    if asked.request.takes_table:
+        TableLock(*ledger).begin()
+    states = TableStates(*ledger)
     with named_failures():
         load = load_id(event["execution"]["Id"], event["unload"]["statement_name"])
         return _listed(asked, load, target, states, settings)
@@ -87,7 +91,7 @@ def _listed(
             dollars_per_million=settings.dollars_per_million_write_units,
             warnings=fit.warnings,
         )
-        return {"dry_run": True, "plan": None, "report": asdict(report)}
+        return {"plan": None, "report": asdict(report)}
     refresh = refresh_of(asked, target, states, fit.key_form)
     plan = plan_load(s3, bucket, load, manifest, mapping, limits, asked, refresh)
-    return {"dry_run": False, "plan": asdict(plan), "report": None}
+    return {"plan": asdict(plan), "report": None}

@@ -92,6 +92,11 @@ class LoadRequest(ExecutionInput):
         return self.mode != "upsert" or self.unique
 
     @property
+    def takes_table(self) -> bool:
+        """Whether the load must be the only one: a dry run of an upsert writes nothing, and counts nothing exactly."""
+        return self.has_buckets or not self.dry_run
+
+    @property
     def forgets(self) -> bool:
         """Whether the load goes by nothing that is known of the table, and begins its record anew."""
         return self.full or self.unique

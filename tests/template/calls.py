@@ -105,7 +105,7 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
             *_calls("s3", "ListBucket", BUCKET),
             *_calls("s3", "GetObject", f"{BUCKET}/unload/x/0000.parquet"),
             *_calls("s3", "PutObject", f"{BUCKET}/loads/x/pieces.json"),
-            *_calls("dynamodb", "GetItem", ledger),
+            *_calls("dynamodb", "GetItem UpdateItem", ledger),
         ],
         COMPARE: [
             *_calls("s3", "ListBucket", BUCKET),

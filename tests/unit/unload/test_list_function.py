@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from moto.s3.models import s3_backends
 
+import redshift_unload_s3_list.app
 from dynamo_load.errors import (
     AmbiguousColumns,
     CorruptParquetFile,
@@ -25,19 +26,24 @@ from dynamo_load.errors import (
     UnsupportedColumnType,
 )
 from errors import AwsRefused, AwsUnavailable, InvalidInput, MissingConfiguration
+from locks.errors import TableIsBeingLoaded
 from tests.unit.unload.conftest import (
+    ASKED,
     BUCKET,
+    EXECUTION,
     LOAD,
     PREFIX,
+    STATEMENT,
     Unloaded,
     answer_calls,
     list_unloaded,
     make_target,
     parquet,
+    prepare,
     reviews,
     set_ttl,
 )
-from tests.unit.waiting_task import ACCOUNT, REGION
+from tests.unit.waiting_task import ACCOUNT, REGION, FunctionContext
 from unload.errors import InvalidManifest, ManifestMismatch
 
 pytestmark = pytest.mark.usefixtures("target")
@@ -66,7 +72,6 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
     attributes = {"STARS": "rating"}
     listed = list_unloaded({"max_write_units_per_second": 500, "rejects_allowed": 3, "attributes": attributes})
     assert listed == {
-        "dry_run": False,
         "report": None,
         "plan": {
             "load_id": LOAD,
@@ -443,7 +448,7 @@ def test_rows_of_another_table_need_no_time_to_live_and_a_warning_says_so(
     listed = list_unloaded(execution_input)
     (warning,) = [line for line in map(json.loads, logs.getvalue().splitlines()) if line["level"] == "WARNING"]
     assert "'until'" in warning["message"]
-    if listed["dry_run"]:
+    if listed["plan"] is None:
         assert listed["report"]["warnings"] == [warning["message"]]
     else:
         assert listed["plan"]["mapping"]["target"]["name"] == "audits"
@@ -487,7 +492,7 @@ def test_a_dry_run_reports_and_leaves_no_work() -> None:
     unloaded.add("0000_part_00.parquet", wide)
     unloaded.store()
     listed = list_unloaded({"dry_run": True, "max_write_units_per_second": 10})
-    assert (listed["dry_run"], listed["plan"]) == (True, None)
+    assert listed["plan"] is None
     assert listed["report"] == {
         "files": 1,
         "rows": 1000,
@@ -596,3 +601,24 @@ def test_a_file_that_cannot_be_read_is_named(name: str, status: int, code: str, 
     with pytest.raises(error, match=name):
         list_unloaded()
     assert keys("loads/") == []
+
+
+@pytest.mark.usefixtures("target")
+@pytest.mark.parametrize("asked", [{}, {"mode": "changes"}, {"mode": "changes", "dry_run": True}])
+def test_an_execution_that_has_lost_the_table_lists_nothing(asked: Any) -> None:
+    prepared = prepare(asked)
+    key = {"loadId": {"S": "table#reviews"}, "entry": {"S": "lock"}}
+    boto3.client("dynamodb", REGION).update_item(
+        TableName="ledger",
+        Key=key,
+        UpdateExpression="SET holder = :holder",
+        ExpressionAttributeValues={":holder": {"S": f"{EXECUTION}-again"}},
+    )
+    event = {
+        "execution": {"Id": EXECUTION, "Input": asked},
+        "unload": {"statement_id": "1", "statement_name": STATEMENT},
+        **ASKED,
+        "target": prepared["target"],
+    }
+    with pytest.raises(TableIsBeingLoaded, match=f"{EXECUTION}-again"):
+        redshift_unload_s3_list.app.handler(event, FunctionContext())
