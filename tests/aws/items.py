@@ -27,6 +27,8 @@ TYPED: list[object] = [
     "text",
 ]
 UNTYPED: list[object] = [5, True, "2026-11-25", "text"]
+# "FNV_HASH function" in the Redshift database developer guide.
+_FNV_HASH_OF_ONE = -5968735742475085980
 # An execution that is resumed by an event takes seconds; one that waits for its timeout takes that long at least.
 _SHORTEST_TIMEOUT = 60
 # The sample procedure takes less than a second, in which its execution is to be stopped.
@@ -210,6 +212,28 @@ def null_super(stack: Stack) -> Verdict:
     return otherwise(seen, "compare with README, the table of types")
 
 
+def buckets(stack: Stack) -> Verdict:
+    """A load that compares counts its rows, hashes their keys with FNV_HASH, and unloads to a folder of each bucket."""
+    columns = stack.columns(
+        changed_at="TIMESTAMP '2026-11-26 03:00:00.5'",
+        of_null="FNV_HASH(CAST(NULL AS INTEGER))",
+        of_one="FNV_HASH(1)",
+    )
+    asked = {"mode": "changes", "incremental": {"column": "changed_at", "overlap_seconds": 60}}
+    execution, unloaded = stack.unload(f"SELECT {columns}", **asked)
+    if unloaded.manifest is None:
+        return _no_unload(execution)
+    folders = {file.key.rsplit("/", 2)[1] for file in unloaded.read_manifest().files if file.rows}
+    (row,) = [row for file in unloaded.files.values() for row in file.to_pylist()]
+    seen = (
+        f"{_told(execution)}; folders: {sorted(folders)}, load_hash {row.get('load_hash')}, FNV_HASH(1) is "
+        f"{row['of_one']}, of NULL {row['of_null']}; the manifest's schema: {unloaded.schema}"
+    )
+    if execution.status == "SUCCEEDED" and folders == {"load_bucket=0"} and row["of_one"] == _FNV_HASH_OF_ONE:
+        return confirmed(seen)
+    return otherwise(seen, "the modes changes and mirror, and unique, do not work as docs/refreshing.md says")
+
+
 def one_row_loaded(stack: Stack) -> Verdict:
     """A SUPER column becomes maps and lists, and the target's key of KMS lets the loaders write. (Writes one item.)"""
     dynamodb, table = stack.client("dynamodb"), stack.outputs["TargetTableName"]
@@ -338,6 +362,7 @@ ITEMS: dict[str, Callable[[Stack], Verdict]] = {
     "manifest-types": manifest_types,
     "no-rows": no_rows,
     "null-super": null_super,
+    "buckets": buckets,
     "one-row-loaded": one_row_loaded,
     "spent-client-token": spent_client_token,
     "lost-event": lost_event,

@@ -170,9 +170,12 @@ class Stack:
             expressions.setdefault(ttl, "CAST(4102444800 AS BIGINT)")
         return ", ".join(f'{sql} AS "{name}"' for name, sql in (expressions | more).items())
 
-    def unload(self, query: str) -> tuple[Execution, Unloaded]:
-        """Unload a query by a dry run, which writes nothing to the target; return what it left in the bucket."""
-        execution = self.load({"query": query, "dry_run": True})
+    def unload(self, query: str, **fields: Any) -> tuple[Execution, Unloaded]:
+        """Unload a query by a dry run, which writes nothing to the target; return what it left in the bucket.
+
+        `fields` are further ones of the execution's input.
+        """
+        execution = self.load({"query": query, "dry_run": True} | fields)
         return execution, self._unloaded(execution)
 
     def _unloaded(self, execution: Execution) -> Unloaded:

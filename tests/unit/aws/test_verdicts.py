@@ -72,7 +72,7 @@ class Answers(Stack):
     def columns(self, **more: str) -> str:
         return ", ".join(["'test-aws' AS pk", *(f"{sql} AS {name}" for name, sql in more.items())])
 
-    def unload(self, query: str) -> tuple[Execution, Unloaded]:
+    def unload(self, query: str, **_fields: Any) -> tuple[Execution, Unloaded]:
         self.answers["query"] = query
         return ended(output={"rows": self.answers["rows"]}), self.answers.get("unloaded", unloaded(None))
 
@@ -249,6 +249,26 @@ def test_a_manifest_that_is_not_as_documented_is_a_verdict(
     stack = Answers(session, unloaded=unloaded(text))
     assert tests.aws.__main__.tried(stack, item) is Outcome.OTHERWISE
     assert "\n  otherwise: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("folder", "of_one", "outcome"),
+    [
+        ("load_bucket=0/", -5968735742475085980, Outcome.CONFIRMED),
+        ("load_bucket=0/", 1, Outcome.OTHERWISE),
+        ("load_bucket=__HIVE_DEFAULT_PARTITION__/", -5968735742475085980, Outcome.OTHERWISE),
+        ("", -5968735742475085980, Outcome.OTHERWISE),
+    ],
+)
+def test_rows_are_in_the_folder_of_their_bucket_or_it_is_otherwise(
+    session: boto3.Session, folder: str, of_one: int, outcome: Outcome
+) -> None:
+    key = f"unload/monday-0f1e2d3c/{folder}0000_part_00.parquet"
+    rows = pa.table({"pk": ["test-aws"], "of_null": [None], "of_one": [of_one], "load_hash": [5]})
+    entry = {"url": f"s3://data/{key}", "meta": {"content_length": 512, "record_count": 1}}
+    in_bucket = Unloaded(LOCATION, {key: 512}, manifest(entries=[entry]), {key: rows})
+    verdict = ITEMS["buckets"](Answers(session, unloaded=in_bucket))
+    assert (verdict.outcome, str(of_one) in verdict.seen) == (outcome, True)
 
 
 def test_an_answer_in_a_form_that_nobody_expected_is_a_verdict(
