@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local.redshift.execution import SqlFailed
 from target.table import KeyAttribute, TargetTable
 from unload.buckets import BUCKET_COLUMN, HASH_COLUMN, Counted, Known
 from unload.incremental import column_sql, newer_rows, next_progress
@@ -117,6 +118,21 @@ def test_a_key_whose_name_differs_from_its_column_in_case_is_found_as_redshift_f
     query = "SELECT 'k' AS reviewid, 1 AS \"order\""
     (rows,) = unload_in_buckets(sql, bucket, query, target, 1024).values()
     assert [(row["reviewid"], row["order"]) for row in rows] == [("k", 1)]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SELECT 1 AS id", 'column "a" does not exist'),
+        ("SELECT 1 AS a, 2 AS load_hash", '"load_hash" is ambiguous'),
+    ],
+)
+def test_a_query_without_the_key_or_with_a_hash_of_its_own_is_refused_by_redshift(
+    sql: Sql, bucket: Bucket, query: str, words: str
+) -> None:
+    with pytest.raises(SqlFailed, match=words):
+        unload_in_buckets(sql, bucket, query, table_of("N"), 4)
+    assert bucket.keys() == []
 
 
 def test_rows_are_counted_with_their_highest_value_as_text(sql: Sql) -> None:
