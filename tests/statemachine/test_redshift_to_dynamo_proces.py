@@ -99,12 +99,14 @@ def piece(number: int) -> dict[str, Any]:
     return {"name": name, "rows": 1, "slices": [{"key": f"unload/x/{name}.parquet", "row_groups": None, "rows": 1}]}
 
 
-def plan(rows: int = 3, *, deletes: bool | None = None, dry_run: bool = False) -> dict[str, Any]:
-    """`deletes` tells the modes with records apart; None is an upsert."""
+def plan(
+    rows: int = 3, *, pieces: int | None = None, deletes: bool | None = None, dry_run: bool = False
+) -> dict[str, Any]:
+    """`deletes` tells the modes with records apart; None is an upsert. There are as many `pieces` as rows, or these."""
     return {
         "bucket": BUCKET,
         "pieces_key": "loads/x/pieces.json",
-        "pieces": rows,
+        "pieces": rows if pieces is None else pieces,
         "rows": rows,
         "load_id": "x",
         "limits": {"loader_concurrency": 2},
@@ -234,6 +236,10 @@ class TestMirror:
         run = machine.run({"mode": "mirror"}, all_well(list=[listed(deletes=True)]))
         assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
         assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, COMPARE, BEGIN, PIECES, VERIFY, "Loaded"]
+
+    def test_buckets_without_rows_have_keys_to_delete(self, machine: Machine) -> None:
+        run = machine.run({"mode": "mirror"}, all_well(list=[listed(rows=0, pieces=3, deletes=True)]))
+        assert run.states[-6:] == [ANYTHING, COMPARE, BEGIN, PIECES, VERIFY, "Loaded"]
 
     @pytest.mark.usefixtures("tolerance")
     def test_every_bucket_is_compared(self, machine: Machine) -> None:
