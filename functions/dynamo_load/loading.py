@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from dynamo_load.accounting.duplicates import superseded
 from dynamo_load.accounting.watermark import Span, Watermark
@@ -22,7 +23,6 @@ from dynamo_load.writing.batches import Batch
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    import pyarrow as pa
     from mypy_boto3_s3 import S3Client
     from numpy.typing import NDArray
 
@@ -126,6 +126,8 @@ class PieceLoader:
             self._start = self._reader.chunk_start(min(next_row, piece.rows - 1))
             keys = self._reader.columns(self._encoder.key_columns, self._start)
             self._replaced = superseded(self._encoder.keys(keys))
+        # C's heap keeps for a thread what it has freed: all that the keys took, of which this one will use little again.
+        pa.default_memory_pool().release_unused()
 
     def _batches(self, piece: Piece, next_row: int) -> Generator[PieceBatch]:
         """Yield the rows from `next_row` on in batches, then the keys to delete, and settle what needs no request."""
@@ -303,5 +305,7 @@ def _marked(rows: list[int], count: int) -> NDArray[np.bool_]:
 
 
 def _sums(values: NDArray[np.int64] | NDArray[np.bool_]) -> list[int]:
-    """Return what the first 0, 1, 2 … of the values add up to."""
+    """Return what the first 0, 1, 2 … of the values add up to, which is mostly nothing."""
+    if not values.any():
+        return [0] * (len(values) + 1)
     return [0, *np.cumsum(values, dtype=np.int64).tolist()]

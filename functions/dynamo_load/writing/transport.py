@@ -138,7 +138,7 @@ class BatchTransport(Generic[B]):
         """Send what may be sent now; returns `source`, or None when it is exhausted."""
         if time.monotonic() < self._may_pay_at:
             return source
-        while len(self._connections) < self._concurrency.allowed:
+        for _ in range(self._concurrency.allowed - len(self._connections)):
             request = self._waiting.take_due()
             if request is None:
                 if source is None or not self._may_pull():
