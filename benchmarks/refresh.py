@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.bench import Work
 from benchmarks.datasets import KEY
-from benchmarks.ways.refresh import LOAD, MADE, TABLE
-from data_bucket import record_key
+from benchmarks.task import LOAD, MADE, TABLE
 from local.dynamodb_sink import SinkBehaviour
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def _cases(
 
 def _object(directory: Path, load_id: str) -> Path:
     """The file in which the object store keeps a record."""
-    return directory / record_key(TABLE, MADE, load_id, 0).replace("/", "-")
+    return directory / f"records-{TABLE}-{MADE}-{load_id}-00000.parquet"
 
 
 def _of_other_items(record: pa.Table, changed: int) -> pa.Table:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# A table whose records are kept, when it was made, and the load that makes new ones.
+TABLE, MADE, LOAD = "sink", "made", "load"
+
 
 @dataclass(frozen=True)
 class Task:

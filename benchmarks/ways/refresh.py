@@ -11,6 +11,7 @@ import botocore.session
 import lean_arrow  # noqa: F401
 from benchmarks.datasets import HASH
 from benchmarks.object_store import BUCKET
+from benchmarks.task import LOAD, MADE, TABLE
 from data_bucket import record_key
 from dynamo_load.accounting.ledger import PieceLedger
 from dynamo_load.accounting.rejects import RejectedRows
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from benchmarks.task import Task
 
-TABLE, MADE, LOAD = "sink", "made", "load"
 _SECONDS_LEFT = 900.0
 
 
