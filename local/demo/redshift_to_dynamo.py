@@ -1,4 +1,4 @@
-"""Second part of the demo: a Redshift table loaded into DynamoDB, proven equal; then a load that must fail."""
+"""Second part of the demo: a Redshift table in DynamoDB, loaded and refreshed; then a load that must fail."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ FLAWED_QUERY = (
 )
 FLAWS = 3
 ROWS_BETWEEN_NOTES = 100_000
+# What happens to the source before it is loaded again, each to about one row in a hundred.
+_CHANGED, _VANISHED, _COPIED = ("customer_id LIKE '%07'", "customer_id LIKE '%11'", "customer_id LIKE '%23'")
+_UPDATE = f"UPDATE {reviews_table.NAME} SET helpful_votes = helpful_votes + 1 WHERE {_CHANGED}"  # noqa: S608
+_DELETE = f"DELETE FROM {reviews_table.NAME} WHERE {_VANISHED}"  # noqa: S608
+_INSERT = (
+    f"INSERT INTO {reviews_table.NAME} ({KEY}, customer_id, product_title, year) "  # noqa: S608
+    f"SELECT 'new-' || {KEY}, 'new', product_title, year FROM {reviews_table.NAME} WHERE {_COPIED}"
+)
 
 
 def show(
@@ -43,16 +51,59 @@ def show(
     display: Display,
     rows: int,
 ) -> None:
-    """Load `rows` reviews and prove that the target table holds them; then show rejects and their mail.
+    """Load `rows` reviews and prove that the target table holds them, refresh it, then show rejects and their mail.
 
     Raises `DemoFailedError` if anything isn't as it should be.
     """
     display.heading("A Redshift table loaded into DynamoDB")
     with display.step(f"copy {rows:,} reviews into Redshift"):
         reviews_table.fill(aws, rows)
-    execution = _run(aws, outputs, {}, display)
+    execution = _run(aws, outputs, {"mode": "mirror"}, display)
     expect(execution.status == "SUCCEEDED", f"it ended {execution.status}: {execution.error}: {execution.cause}")
     display.line(json.dumps(execution.output))
+    _prove_equal(aws, outputs, redshift, display, rows)
+
+    display.heading("The same table, refreshed: what has changed is written, what has vanished deleted")
+    with display.step("change the source") as note:
+        changed, vanished, new = (_count(redshift, condition) for condition in (_CHANGED, _VANISHED, _COPIED))
+        for statement in (_UPDATE, _DELETE, _INSERT):
+            redshift.query(statement)
+            note(statement)
+    execution = _run(aws, outputs, {"mode": "mirror"}, display)
+    expect(execution.status == "SUCCEEDED", f"it ended {execution.status}: {execution.error}: {execution.cause}")
+    display.line(json.dumps(execution.output))
+    unchanged = rows - vanished - changed
+    figures = {"rows_written": changed + new, "rows_deleted": vanished, "rows_unchanged": unchanged}
+    for name, expected in figures.items():
+        found = execution.output[name]
+        expect(found == expected, f"{name} should be {expected:,}, but is {found:,}")
+    display.done(
+        f"{changed:,} changed and {new:,} new rows written, {vanished:,} deleted, the other {unchanged:,} left alone, "
+        f"which saved {execution.output['write_units_saved']:,} write units"
+    )
+    _prove_equal(aws, outputs, redshift, display, unchanged + changed + new)
+
+    display.heading("A load with rows that DynamoDB can never accept")
+    execution = _run(aws, outputs, {"query": FLAWED_QUERY}, display)
+    expect(execution.status == "FAILED", f"it should have ended FAILED, but ended {execution.status}")
+    display.line(f"{execution.error}: {execution.cause}")
+    rejects = _rejects(aws.client("s3"), outputs["DataBucketName"], execution)
+    for reject in rejects:
+        display.line(f"{reject['reason']:<14}  {reject['row']['product_title']:<26}  {reject['detail']}")
+    expect(len(rejects) == FLAWS, f"{FLAWS} rows should be rejected, but {len(rejects)} are")
+    mail = mailbox.next_mail()
+    display.panel(f"Mail to support: {mail.subject}", mail.text)
+    for needed in (execution.error, execution.arn):
+        expect(needed in mail.text, f"the mail should contain {needed!r}")
+
+
+def _count(redshift: DataApi, condition: str) -> int:
+    (row,) = redshift.query(f"SELECT COUNT(*) AS rows FROM {reviews_table.NAME} WHERE {condition}")  # noqa: S608
+    return int(row["rows"])
+
+
+def _prove_equal(aws: LocalAws, outputs: Mapping[str, str], redshift: DataApi, display: Display, rows: int) -> None:
+    """Compare the target with the source, which should have so many rows."""
     dynamodb: DynamoDBClient = aws.client("dynamodb")
     with display.step("compare the target with the source") as note:
         compared = comparison.compare(
@@ -67,19 +118,6 @@ def show(
     expect(items == rows, f"the target should hold {rows:,} items, but holds {items:,}")
     expect(not compared.difference, compared.difference)
     display.done(f"all {items:,} items have the keys and values of the {compared.rows:,} rows")
-
-    display.heading("A load with rows that DynamoDB can never accept")
-    execution = _run(aws, outputs, {"query": FLAWED_QUERY}, display)
-    expect(execution.status == "FAILED", f"it should have ended FAILED, but ended {execution.status}")
-    display.line(f"{execution.error}: {execution.cause}")
-    rejects = _rejects(aws.client("s3"), outputs["DataBucketName"], execution)
-    for reject in rejects:
-        display.line(f"{reject['reason']:<14}  {reject['row']['product_title']:<26}  {reject['detail']}")
-    expect(len(rejects) == FLAWS, f"{FLAWS} rows should be rejected, but {len(rejects)} are")
-    mail = mailbox.next_mail()
-    display.panel(f"Mail to support: {mail.subject}", mail.text)
-    for needed in (execution.error, execution.arn):
-        expect(needed in mail.text, f"the mail should contain {needed!r}")
 
 
 def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], display: Display) -> Execution:
@@ -119,7 +157,8 @@ class _Ledger:
         pieces = [piece for page in pages for piece in page["Items"]]
         started = min((float(piece["startedAt"]["N"]) for piece in pieces), default=0.0)
         updated = max((float(piece["updatedAt"]["N"]) for piece in pieces), default=0.0)
-        progress.update(_sum(pieces, "nextRow"), plan["rows"], _sum(pieces, "rejected"), updated - started)
+        settled = _sum(pieces, "nextRow") - _sum(pieces, "deleted")
+        progress.update(settled, plan["rows"], _sum(pieces, "rejected"), updated - started)
 
 
 def _sum(pieces: list[dict[str, Any]], count: str) -> int:
