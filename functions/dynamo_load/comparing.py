@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -48,54 +48,48 @@ class RowKeys:
         keys = pa.chunked_array(texts, pa.large_binary())
         return cls(keys, np.concatenate(hashes), superseded(pa.table({"key": keys})))
 
+    def noted(self, digests: NDArray[np.uint64], rows: NDArray[np.bool_]) -> BucketRecord:
+        """Make a record of some of the rows, given the digests of all."""
+        return BucketRecord(self.texts, self.hashes, digests).where(rows)
+
 
 class Comparison:
-    """The rows of a bucket beside what is known of it; what is learnt of the rows makes its new record."""
+    """The rows of a bucket beside what is known of it; what is learnt of the rows makes its new record.
+
+    `known_keys` is how many keys the target is known to hold, or may hold; `replaced` whether a later row has a row's
+    key. If the digests don't hold, only keys are known.
+    """
 
     def __init__(self, keys: RowKeys, known: BucketRecord, *, digests_hold: bool) -> None:
-        self._keys, self._known, self._digests_hold = keys, known, digests_hold
+        self._keys, self.replaced, self.known_keys = keys, keys.replaced, len(known.keys)
         self._place = pc.index_in(keys.texts, known.keys).fill_null(-1).to_numpy()
+        self._known_digests = known.digests if digests_hold else no_digests(self.known_keys)
+        has_vanished = np.ones(self.known_keys, np.bool_)
+        has_vanished[self._place[self._place >= 0]] = False
+        # Of the others, which are nearly all, the rows have the texts.
+        self._vanished = replace(known, digests=self._known_digests).where(has_vanished)
         self._digests = no_digests(len(keys.replaced))
         self._accepted = np.zeros(len(keys.replaced), np.bool_)
 
-    @property
-    def replaced(self) -> NDArray[np.bool_]:
-        """For each row whether a later one has its key."""
-        return self._keys.replaced
-
-    @property
-    def known_keys(self) -> int:
-        """How many keys the target is known to hold, or may hold."""
-        return len(self._known.keys)
-
-    def vanished_keys(self) -> pa.Array:
+    def vanished_keys(self) -> pa.ChunkedArray:
         """Return, in their order, the keys that are known, and of no row; that of a rejected row is not one of them."""
-        keys = self._vanished().keys
+        keys = self._vanished.keys
         return keys.take(pc.sort_indices(keys))
-
-    def _vanished(self) -> BucketRecord:
-        has_vanished = np.ones(self.known_keys, np.bool_)
-        has_vanished[self._place[self._place >= 0]] = False
-        return self._known.where(has_vanished)
 
     def intended(self) -> BucketRecord:
         """What a load that has only begun leaves: it may have written any row."""
-        is_key = ~self._keys.replaced & self._keys.texts.is_valid().to_numpy()
-        return BucketRecord(
-            self._keys.texts.filter(pa.array(is_key)).combine_chunks(),
-            self._keys.hashes[is_key],
-            no_digests(int(is_key.sum())),
-        )
+        keys = self._keys
+        return keys.noted(no_digests(len(keys.replaced)), ~keys.replaced & keys.texts.is_valid().to_numpy())
 
     def changed(self, first_row: int, items: EncodedRows) -> NDArray[np.bool_]:
         """Return for each item of the chunk that begins with row `first_row` whether it has to be written."""
         rows = items.rows + first_row
         digests = _digests(items)
         self._digests[rows], self._accepted[rows] = digests, True
-        if not self._digests_hold or not self.known_keys:
+        if not self.known_keys:
             return np.ones(len(rows), np.bool_)
         place = self._place[rows]
-        known = self._known.digests[place]
+        known = self._known_digests[place]
         return np.asarray((place < 0) | (known != digests).any(axis=1) | ~known.any(axis=1))
 
     def refuse(self, rows: list[int]) -> None:
@@ -107,7 +101,7 @@ class Comparison:
 
         What it wrote is known if it encoded as this one does, and DynamoDB has refused none of its rows.
         """
-        rejected_here = ~self._accepted[:next_row] & ~self._keys.replaced[:next_row]
+        rejected_here = ~self._accepted[:next_row] & ~self.replaced[:next_row]
         if not same_encoder or rejected > rejected_here.sum():
             self._digests[:next_row] = 0
 
@@ -116,22 +110,10 @@ class Comparison:
 
         What is known of a rejected row's key, or of one that no row has, stays known.
         """
-        known_digests = self._known.digests if self._digests_hold else no_digests(self.known_keys)
-        stays_known = ~self._accepted & ~self._keys.replaced & (self._place >= 0)
-        digests = self._digests.copy()
-        digests[stays_known] = known_digests[self._place[stays_known]]
-        noted = self._accepted | stays_known
-        of_rows = BucketRecord(
-            self._keys.texts.filter(pa.array(noted)).combine_chunks(), self._keys.hashes[noted], digests[noted]
-        )
-        if deleted:
-            return of_rows
-        vanished = self._vanished()
-        return BucketRecord(
-            pa.concat_arrays([of_rows.keys, vanished.keys]),
-            np.concatenate([of_rows.hashes, vanished.hashes]),
-            np.concatenate([of_rows.digests, vanished.digests * np.uint64(self._digests_hold)]),
-        )
+        stays_known = ~self._accepted & ~self.replaced & (self._place >= 0)
+        self._digests[stays_known] = self._known_digests[self._place[stays_known]]
+        of_rows = self._keys.noted(self._digests, self._accepted | stays_known)
+        return of_rows if deleted else of_rows.and_also(self._vanished)
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ class PieceLoader:
                 self._watermark.settle(span, write_units=0.0)
             begin, first_row = end, next_row
 
-    def _deletions(self, keys: pa.Array, rows: int, first: int) -> Iterator[PieceBatch]:
+    def _deletions(self, keys: pa.ChunkedArray, rows: int, first: int) -> Iterator[PieceBatch]:
         """Yield requests to delete the keys from the one numbered `first` on; they count as rows behind the `rows`."""
         for begin in range(first, len(keys), _BATCH_ROWS):
             texts = keys[begin : begin + _BATCH_ROWS].to_pylist()

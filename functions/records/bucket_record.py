@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from functools import reduce
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 import pyarrow as pa
@@ -39,21 +41,31 @@ _SCHEMA = pa.schema(
 class BucketRecord:
     """Keys, each once: the text of DynamoDB's JSON, its hash, and the digest of the item.
 
-    `keys` is of the type `large_binary`, `digests` has two halves of 64 bits for each key. A digest of zeros says that
+    `keys` are of the type `large_binary`, `digests` has two halves of 64 bits for each key. A digest of zeros says that
     there may be an item, whose contents are not known.
     """
 
-    keys: pa.Array
+    keys: pa.ChunkedArray
     hashes: NDArray[np.int32]
     digests: NDArray[np.uint64]
 
     @classmethod
     def empty(cls) -> Self:
         """Nothing is known."""
-        return cls(pa.array([], pa.large_binary()), np.empty(0, np.int32), no_digests(0))
+        return cls(pa.chunked_array([], pa.large_binary()), np.empty(0, np.int32), no_digests(0))
+
+    def and_also(self, other: BucketRecord) -> Self:
+        """These keys, and others that are none of them."""
+        return type(self)(
+            pa.chunked_array([*self.keys.chunks, *other.keys.chunks], pa.large_binary()),
+            np.concatenate([self.hashes, other.hashes]),
+            np.concatenate([self.digests, other.digests]),
+        )
 
     def where(self, wanted: NDArray[np.bool_]) -> Self:
         """The keys that are wanted."""
+        if wanted.all():
+            return self
         return type(self)(self.keys.filter(pa.array(wanted)), self.hashes[wanted], self.digests[wanted])
 
 
@@ -117,11 +129,10 @@ class Records:
             return BucketRecord.empty()
         if len(parts) == 1:
             return parts[0].record
-        keys = pa.concat_arrays([part.record.keys for part in parts])
-        hashes = np.concatenate([part.record.hashes for part in parts])
-        distinct = keys.unique()
-        hashes = hashes[pc.index_in(distinct, keys).to_numpy()]
-        return BucketRecord(distinct, hashes, _agreed(distinct, hashes, parts))
+        together = reduce(BucketRecord.and_also, (part.record for part in parts))
+        keys = pa.chunked_array([together.keys.unique()])
+        hashes = together.hashes[pc.index_in(keys, together.keys).to_numpy()]
+        return BucketRecord(keys, hashes, _agreed(keys, hashes, parts))
 
     def _parts(
         self, current: Generation | None, begun: Sequence[Generation], number: int, buckets: int
@@ -152,9 +163,9 @@ class Records:
             raise self._unreadable(key, f"is damaged ({error})") from error
         if not table.schema.equals(_SCHEMA, check_metadata=False) or table.schema.metadata != _SCHEMA.metadata:
             raise self._unreadable(key, "is not of a format that this version knows")
-        keys, hashes, digests = (column.combine_chunks() for column in table.columns)
-        if not len(keys):
+        if not table.num_rows:
             return BucketRecord.empty()
+        keys, (hashes, digests) = table.column(0), (column.combine_chunks() for column in table.columns[1:])
         halves = np.frombuffer(digests.buffers()[1], np.uint64, 2 * len(digests), digests.offset * DIGEST_BYTES)
         return BucketRecord(keys, hashes.to_numpy(), halves.reshape(-1, 2))
 
@@ -168,23 +179,24 @@ class Records:
         )
 
 
-def _parquet(record: BucketRecord) -> bytes:
+def _parquet(record: BucketRecord) -> BinaryIO:
     halves = pa.py_buffer(np.ascontiguousarray(record.digests))
     digests = pa.Array.from_buffers(pa.binary(DIGEST_BYTES), len(record.keys), [None, halves])
-    sink = pa.BufferOutputStream()
+    file = io.BytesIO()
     pq.write_table(
         pa.Table.from_arrays([record.keys, pa.array(record.hashes), digests], schema=_SCHEMA),
-        sink,
+        file,
         # Neither hashes nor digests can be compressed, and no two keys are the same.
         compression={"key": "zstd", "hash": "none", "digest": "none"},
         use_dictionary=False,
         write_statistics=False,
         write_page_checksum=True,
     )
-    return bytes(sink.getvalue().to_pybytes())
+    file.seek(0)
+    return file
 
 
-def _agreed(keys: pa.Array, hashes: NDArray[np.int32], parts: Sequence[_Part]) -> NDArray[np.uint64]:
+def _agreed(keys: pa.ChunkedArray, hashes: NDArray[np.int32], parts: Sequence[_Part]) -> NDArray[np.uint64]:
     """Return the digests that all parts which could hold a key have for it."""
     agreed = no_digests(len(keys))
     is_first = np.ones(len(keys), np.bool_)
