@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from dynamo_load.accounting.duplicates import superseded
 from dynamo_load.accounting.watermark import Span, Watermark
-from dynamo_load.encoding.items import ENCODER, ItemEncoder
+from dynamo_load.encoding.items import ENCODER, ItemEncoder, key_json
 from dynamo_load.encoding.row_faults import RejectedRow
 from dynamo_load.errors import LoadHasFailed, PieceTakenOver, TooManyRejects
 from dynamo_load.reading.piece_reader import PieceReader
@@ -205,13 +205,14 @@ class PieceLoader:
 
     def _deletions(self, keys: pa.ChunkedArray, rows: int, first: int) -> Iterator[PieceBatch]:
         """Yield requests to delete the keys from the one numbered `first` on; they count as rows behind the `rows`."""
+        key = self._mapping.target.key
         for begin in range(first, len(keys), _BATCH_ROWS):
             texts = keys[begin : begin + _BATCH_ROWS].to_pylist()
             end = rows + begin + len(texts)
             span = Span(end=end, deleted=len(texts))
             self._watermark.expect(span)
             yield PieceBatch(
-                body_items=b",".join(b'{"DeleteRequest":{"Key":{%b}}}' % text for text in texts),
+                body_items=b",".join(b'{"DeleteRequest":{"Key":%b}}' % key_json(text, key) for text in texts),
                 rows=len(texts),
                 write_units=len(texts),
                 last_row=end - 1,

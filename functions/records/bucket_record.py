@@ -39,7 +39,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class BucketRecord:
-    """Keys, each once: the text of DynamoDB's JSON, its hash, and the digest of the item.
+    """Keys, each once: the encoder's text of it, its hash, and the digest of the item.
 
     `keys` are of the type `large_binary`, `digests` has two halves of 64 bits for each key. A digest of zeros says that
     there may be an item, whose contents are not known.

@@ -8,6 +8,7 @@ nothing where there are none, and never cost another row.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +39,9 @@ ENCODER = f"{ENCODER_VERSION} pyarrow {pa.__version__}"
 KEY_VERSION = 1
 """To be raised whenever any key's text becomes another: it is kept from load to load."""
 
+# JSON has no such character but escaped.
+_BETWEEN_KEYS = "\0"
+
 _PUT_OPENING = '{"PutRequest":{"Item":{'
 _PUT_CLOSING = "}}},"
 
@@ -59,6 +63,8 @@ class EncodedRows:
 
     def only(self, wanted: NDArray[np.bool_]) -> EncodedRows:
         """Return the same without the items that are not wanted."""
+        if wanted.all():
+            return self
         buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.text)]
         items = pa.Array.from_buffers(pa.large_binary(), len(wanted), buffers).filter(pa.array(wanted))
         text, offsets = text_and_offsets(items)
@@ -143,19 +149,14 @@ class ItemEncoder:
         return pa.Table.from_batches([self._keys(batch) for batch in rows])
 
     def key_texts(self, rows: pa.RecordBatch) -> pa.Array:
-        """Return the text of each row's key (`"name":{"S":"…"},…`, `large_binary`), given what `keys` takes.
+        """Return the text of each row's key (`large_binary`), given what `keys` takes: what `key_json` reads.
 
-        The same for keys that are the same to DynamoDB, and null where `keys` has nulls.
+        It is the same for keys that are the same to DynamoDB, and null where `keys` has nulls.
         """
-        parts: list[pa.Array | str] = []
-        for attribute, values in zip(self._attributes, self._keys(rows).columns, strict=False):
-            parts += [
-                "," if parts else "",
-                attribute.opening,
-                attribute.kind.text(_in_one_form(values)),
-                attribute.closing,
-            ]
-        return _concatenate(parts, nulls="emit_null").cast(pa.large_binary())
+        columns = zip(self._attributes, self._keys(rows).columns, strict=False)
+        texts = [attribute.kind.text(_in_one_form(values)) for attribute, values in columns]
+        separator = pa.scalar(_BETWEEN_KEYS, pa.large_string())
+        return pc.binary_join_element_wise(*texts, separator, null_handling="emit_null").cast(pa.large_binary())
 
     def expiries(self, rows: pa.RecordBatch) -> NDArray[np.float64]:
         """Return the epoch seconds at which the rows expire, of those that have a time to live."""
@@ -223,6 +224,12 @@ class ItemEncoder:
                 f"item and its entries in local secondary indexes are over {_MAX_ITEM_BYTES} bytes",
             )
         return write_units
+
+
+def key_json(text: bytes, key: tuple[KeyAttribute, ...]) -> bytes:
+    """Return the key of a table as DynamoDB's JSON (`{"name":{"S":"…"},…}`) from the text that `key_texts` makes."""
+    values = zip(key, text.split(_BETWEEN_KEYS.encode()), strict=True)
+    return b"{%b}" % b",".join(b'%b:{"%b":"%b"}' % (json.dumps(k.name).encode(), k.type.encode(), v) for k, v in values)
 
 
 def _in_one_form(values: pa.Array) -> pa.Array:
