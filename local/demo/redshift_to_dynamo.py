@@ -39,7 +39,7 @@ _UPDATE = f"UPDATE {reviews_table.NAME} SET helpful_votes = helpful_votes + 1 WH
 _DELETE = f"DELETE FROM {reviews_table.NAME} WHERE {_VANISHED}"  # noqa: S608
 _INSERT = (
     f"INSERT INTO {reviews_table.NAME} ({KEY}, customer_id, product_title, year) "  # noqa: S608
-    f"SELECT 'new-' || {KEY}, 'new', product_title, year FROM {reviews_table.NAME} WHERE {_COPIED}"
+    f"SELECT 'N' || SUBSTRING({KEY}, 2), 'new', product_title, year FROM {reviews_table.NAME} WHERE {_COPIED}"
 )
 
 
@@ -63,7 +63,7 @@ def show(
     display.line(json.dumps(execution.output))
     _prove_equal(aws, outputs, redshift, display, rows)
 
-    display.heading("The same table, refreshed: what has changed is written, what has vanished deleted")
+    display.heading("The same table, refreshed for the price of what has changed")
     with display.step("change the source") as note:
         changed, vanished, new = (_count(redshift, condition) for condition in (_CHANGED, _VANISHED, _COPIED))
         for statement in (_UPDATE, _DELETE, _INSERT):
