@@ -53,6 +53,9 @@ def _begun(state: TableState | None, plan: LoadPlan) -> TableState | None:
         return TableState(target.made, refresh.key_form, ENCODER_VERSION, begun=(generation,))
     if generation in (state.current, *state.begun):
         return state
-    # Who knows nothing can't tell either which rows incremental loads have left out.
-    progress = None if plan.knows_nothing else state.progress
-    return replace(state, begun=(*state.begun, generation), progress=progress)
+    begun = replace(state, begun=(*state.begun, generation))
+    if plan.knows_nothing:
+        # Whoever gives "full" doesn't trust what is noted: should the load fail, the next one shall not either. Nor can
+        # be told any more which rows incremental loads have left out.
+        return replace(begun, digests_hold=False, progress=None)
+    return begun

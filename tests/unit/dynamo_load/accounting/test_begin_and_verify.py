@@ -249,10 +249,10 @@ class TestBegin:
         begin(anew())
         assert known() == TableState(made(), KEY_FORM, ENCODER_VERSION, begun=(THIS,))
 
-    def test_a_full_load_keeps_the_records_until_it_has_succeeded_and_no_progress(self) -> None:
+    def test_a_full_load_keeps_the_keys_until_it_has_succeeded_and_no_digests_and_no_progress(self) -> None:
         before = noted()
         begin(anew())
-        assert known() == replace(before, begun=(BEGUN, THIS), progress=None)
+        assert known() == replace(before, begun=(BEGUN, THIS), digests_hold=False, progress=None)
         assert records().keys() == of(CURRENT, BEGUN, THIS)
 
     def test_what_cannot_be_read_is_replaced_by_a_load_that_begins_anew_and_no_other(self) -> None:
