@@ -126,7 +126,7 @@ class PieceLoader:
             self._start = self._reader.chunk_start(min(next_row, piece.rows - 1))
             keys = self._reader.columns(self._encoder.key_columns, self._start)
             self._replaced = superseded(self._encoder.keys(keys))
-        # C's heap keeps for a thread what it has freed: all that the keys took, of which this one will use little again.
+        # C's heap keeps for a thread what it has freed: all that the keys took, little of which is used again here.
         pa.default_memory_pool().release_unused()
 
     def _batches(self, piece: Piece, next_row: int) -> Generator[PieceBatch]:
