@@ -277,7 +277,7 @@ def test_rows_that_cannot_be_loaded_are_missed_by_number_and_reason(
         failed = loads.fail({"query": some_reviews(60, name)})
 
     assert failed.error == "RowsUnaccounted"
-    assert failed.cause.startswith("60 rows were unloaded; 0 written, 0 rejected and 0 superseded leave 60 unaccounted")
+    assert failed.cause.startswith("60 rows were unloaded; 0 written, 0 left alone, 0 rejected")
     assert failure in failed.cause
     assert failed.cause in mail_about(failed, mailbox)
 
