@@ -3,7 +3,7 @@
 Whether a holder still runs is asked of Step Functions. The row says who holds the lock and when the holder last touched
 it, and has a version that each touch raises: whoever takes a lock over writes on the condition that it is the very one
 that was asked about. So of two that find a lock free one gets it, and a holder that goes on meanwhile keeps it or
-learns that it has lost it.
+learns that it has lost it. A load that a holder has noted stays noted until the next one is.
 """
 
 from __future__ import annotations

@@ -2,5 +2,5 @@
 
 `table_state` is a row of the ledger for each table: which load's records are the current ones, and which loads have
 begun to change the table since. `locks` says who may write it; no other room is imported. `bucket_record` reads and
-writes the records, an object of S3 for each load and bucket.
+writes the records, an object of S3 for each load and bucket; `generations` makes and removes all of a load's at once.
 """

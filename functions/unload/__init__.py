@@ -4,5 +4,6 @@ In reading order: `request` (the input), `query` (the SELECT), `buckets` (how ma
 `statement` (UNLOAD and the count around the query), `asked` (all of these together), `encryption` (whether the bucket
 asks for a KMS key); then `manifest` and `listing` (what Redshift wrote), `first_rows` (do the columns fit),
 `refreshing` (what the load is compared with), `work_list` (buckets, or pieces of about equal rows), `planning` (what
-the Distributed Map gets), `estimate` (a dry run's report).
+the Distributed Map gets), `estimate` (a dry run's report). Before all that, `taking` takes the target table for the
+load, and `resuming` finds the plan of one that has failed.
 """
