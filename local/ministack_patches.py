@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc, stepfunctions
+from ministack.services import dynamodb, lambda_svc, stepfunctions
 from ministack.services.cloudformation import provisioners
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def apply() -> None:
     _fail_a_callback_task_whose_lambda_raises()
     _give_each_attempt_its_own_task_token()
     _follow_the_path_fields_of_a_map()
+    _find_items_by_the_value_of_a_number()
 
 
 def _around(module: Any, name: str) -> Callable[[Callable[..., Any]], None]:
@@ -205,3 +206,17 @@ def _follow_the_path_fields_of_a_map() -> None:
             if f"{field}Path" in state
         }
         return original({**state, **resolved}, raw_input, effective, *rest)
+
+
+def _find_items_by_the_value_of_a_number() -> None:
+    """Let a key of type N be the number, however it is written.
+
+    Gap: an item is kept under its number without zeros at the end, but looked for by the text of the request, so that
+    deleting `1.50` leaves `1.5` behind.
+    Mend: the text of the request is brought into the same form.
+    """
+
+    @_around(dynamodb, "_extract_key_val")
+    def value(original: Callable[..., Any], attribute: Any) -> Any:
+        text = original(attribute)
+        return dynamodb._ddb_canonicalize_number(text) or text if attribute and "N" in attribute else text

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local.data_api import DataApi
+from local.mails import Mailbox
 from local.stack import PROJECT, LocalAws, deploy
 
 if TYPE_CHECKING:
@@ -32,3 +34,10 @@ def redshift(aws: LocalAws) -> DataApi:
     data_api = DataApi(aws.client("redshift-data"), aws.redshift_connection)
     data_api.run_script(PROJECT / "scripts" / "sp_etl_log_etl_event.sql")
     return data_api
+
+
+@pytest.fixture
+def mailbox(aws: LocalAws, outputs: dict[str, str]) -> Mailbox:
+    """A box of the test's own, for the mails that the stack sends from now on."""
+    topic = outputs["NotificationTopicArn"]
+    return Mailbox(aws.client("sns"), aws.client("sqs"), topic, f"mails-{uuid.uuid4()}")

@@ -12,13 +12,14 @@ import pytest
 from local import executions, reviews_table
 from local.demo import comparison
 from local.demo.history import History
-from local.mails import Mailbox
+from tests.integration.rights import denied_to_loaders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.data_api import DataApi
     from local.executions import Execution
+    from local.mails import Mailbox
     from local.stack import LocalAws
 
 REVIEWS = 100_000
@@ -86,12 +87,6 @@ def loads(aws: LocalAws, outputs: dict[str, str], redshift: DataApi) -> Loads:
 def name() -> str:
     """The start of keys that no other load writes."""
     return f"{uuid.uuid4().hex[:8]}-"
-
-
-@pytest.fixture
-def mailbox(aws: LocalAws, outputs: dict[str, str]) -> Mailbox:
-    topic = outputs["NotificationTopicArn"]
-    return Mailbox(aws.client("sns"), aws.client("sqs"), topic, f"mails-{uuid.uuid4()}")
 
 
 def some_reviews(rows: int, name: str) -> str:
@@ -273,32 +268,13 @@ def test_redelivered_completion_events_change_nothing(loads: Loads, name: str) -
 def test_rows_that_cannot_be_loaded_are_missed_by_number_and_reason(
     loads: Loads, name: str, mailbox: Mailbox, action: str, failure: str
 ) -> None:
-    with denied(loads, action):
+    with denied_to_loaders(loads.aws, action):
         failed = loads.fail({"query": some_reviews(60, name)})
 
     assert failed.error == "RowsUnaccounted"
     assert failed.cause.startswith("60 rows were unloaded; 0 written, 0 left alone, 0 rejected")
     assert failure in failed.cause
     assert failed.cause in mail_about(failed, mailbox)
-
-
-@contextmanager
-def denied(loads: Loads, action: str) -> Iterator[None]:
-    """Take a right away from the loaders."""
-    iam = loads.aws.client("iam")
-    (role,) = [
-        found["RoleName"]
-        for page in iam.get_paginator("list_roles").paginate()
-        for found in page["Roles"]
-        if "LoadDynamoFunctionRole" in found["RoleName"]
-    ]
-    statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_role_policy(RoleName=role, PolicyName="denied", PolicyDocument=policy)
-    try:
-        yield
-    finally:
-        iam.delete_role_policy(RoleName=role, PolicyName="denied")
 
 
 @pytest.mark.parametrize(

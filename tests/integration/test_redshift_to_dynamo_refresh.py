@@ -1,148 +1,360 @@
-"""Refreshing a table through the deployed stack: what changed is written, what has vanished deleted, and no more."""
+"""Refreshing tables through the one deployed stack: what changed is written, what has vanished deleted, and no more."""
 
 from __future__ import annotations
 
-import json
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local import executions
+from tests.integration.rights import denied_to_loaders
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from local.data_api import DataApi
     from local.executions import Execution
+    from local.mails import Mailbox
     from local.stack import LocalAws
 
-TABLE = "local-refreshed"
-MIRROR = {"mode": "mirror", "deletes_allowed": 0.5}
 
+class Pipeline:
+    """The deployed stack, with what a test looks at beside the figures of loads."""
 
-class Refreshes:
-    """Loads of a Redshift table whose rows the test changes, into a table of its own."""
-
-    def __init__(self, aws: LocalAws, outputs: dict[str, str], redshift: DataApi) -> None:
+    def __init__(self, aws: LocalAws, outputs: Mapping[str, str], redshift: DataApi) -> None:
+        self.aws, self.outputs, self.redshift = aws, outputs, redshift
         self.states, self.dynamodb, self.s3 = aws.client("stepfunctions"), aws.client("dynamodb"), aws.client("s3")
-        self.machine, self.ledger = outputs["RedshiftToDynamoStateMachineArn"], outputs["LedgerTableName"]
-        self.bucket, self._redshift = outputs["DataBucketName"], redshift
-        self.source: dict[str, int] = {}
+        self.machine = outputs["RedshiftToDynamoStateMachineArn"]
 
-    def change(self, **rows: int | None) -> None:
-        """Let rows be there with these values, or be gone."""
-        for key, value in rows.items():
-            self._redshift.query("DELETE FROM public.refreshed WHERE id = :id", id=key)
-            self.source.pop(key, None)
-            if value is not None:
-                self._redshift.query(
-                    "INSERT INTO public.refreshed VALUES (:id, CAST(:value AS INTEGER))", id=key, value=str(value)
-                )
-                self.source[key] = value
+    def run(self, payload: Mapping[str, Any]) -> Execution:
+        return executions.run(self.states, self.machine, payload)
 
-    def run(self, **asked: Any) -> Execution:
-        given = asked if "resume" in asked else {"target_table": TABLE, "table": "public.refreshed", **asked}
-        return executions.run(self.states, self.machine, given)
+    def statements(self) -> int:
+        """How many statements the stack has ever submitted."""
+        return len(self.dynamodb.scan(TableName=self.outputs["MetaTableName"])["Items"])
 
-    def refresh(self, **asked: Any) -> dict[str, Any]:
-        """Run a load that succeeds, and return its figures."""
-        execution = self.run(**asked)
-        assert execution.status == "SUCCEEDED", f"{execution.error}: {execution.cause}"
-        return dict(execution.output)
+    def objects(self, prefix: str) -> dict[str, str]:
+        """The objects of the data bucket under a prefix, by key, each with what tells its versions apart."""
+        listed = self.s3.list_objects_v2(Bucket=self.outputs["DataBucketName"], Prefix=prefix).get("Contents", [])
+        return {entry["Key"]: entry["ETag"] for entry in listed}
 
-    def items(self) -> dict[str, int]:
-        found = self.dynamodb.scan(TableName=TABLE)["Items"]
-        return {item["id"]["S"]: int(item["stars"]["N"]) for item in found}
 
-    def row(self, entry: str) -> dict[str, Any]:
-        key = {"loadId": {"S": f"table#{TABLE}"}, "entry": {"S": entry}}
-        return dict(self.dynamodb.get_item(TableName=self.ledger, Key=key, ConsistentRead=True)["Item"])
+class Pair:
+    """A table of the local Redshift, and one of DynamoDB that is loaded from it: same name, same keys."""
 
-    def state(self) -> dict[str, Any]:
-        return dict(json.loads(self.row("record")["state"]["S"])["state"])
+    def __init__(self, pipeline: Pipeline, name: str, key: Mapping[str, str], columns: str) -> None:
+        self.pipeline, self.name, self.key = pipeline, name, key
+        self.source = f"public.{name.replace('-', '_')}"
+        self.sql(f"CREATE TABLE {self.source} ({columns})")
+        self.make_target()
+
+    def make_target(self) -> None:
+        self.pipeline.dynamodb.create_table(
+            TableName=self.name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in self.key.items()],
+            KeySchema=[
+                {"AttributeName": name, "KeyType": "RANGE" if number else "HASH"}
+                for number, name in enumerate(self.key)
+            ],
+        )
 
     def recorded_loads(self) -> set[str]:
-        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=f"records/{TABLE}/").get("Contents", [])
-        return {found["Key"].split("/")[3] for found in listed}
+        """The loads whose records of the table are kept."""
+        return {key.split("/")[3] for key in self.pipeline.objects(f"records/{self.name}/")}
+
+    def sql(self, statement: str) -> list[dict[str, Any]]:
+        return self.pipeline.redshift.query(statement)
+
+    def insert(self, *rows: str) -> None:
+        """Insert rows, each the text between the brackets of VALUES."""
+        self.sql(f"INSERT INTO {self.source} VALUES {', '.join(f'({row})' for row in rows)}")
+
+    def start(self, **more: Any) -> str:
+        payload = {"target_table": self.name, "query": f"SELECT * FROM {self.source}", **more}
+        return executions.start(self.pipeline.states, self.pipeline.machine, payload)
+
+    def wait(self, arn: str) -> Execution:
+        return executions.wait(self.pipeline.states, arn)
+
+    def load(self, **more: Any) -> dict[str, Any]:
+        """Run a load that must succeed; return its figures."""
+        return figures_of(self.wait(self.start(**more)))
+
+    def fail(self, error: str, **more: Any) -> Execution:
+        """Run a load that must fail with this error."""
+        return failed_by(error, self.wait(self.start(**more)))
+
+    def items(self) -> list[dict[str, Any]]:
+        found = self.pipeline.dynamodb.scan(TableName=self.name, ConsistentRead=True)["Items"]
+        return sorted(found, key=in_order)
+
+    def rows_as_items(self) -> list[dict[str, Any]]:
+        """What the target should hold, from the source itself."""
+        return sorted((self._item(row) for row in self.sql(f"SELECT * FROM {self.source}")), key=in_order)
+
+    def _item(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self._attribute(name, value) for name, value in row.items() if value is not None}
+
+    def _attribute(self, name: str, value: Any) -> dict[str, str]:
+        if self.key.get(name) == "N":
+            return {"N": f"{Decimal(value).normalize():f}"}
+        return {"N": str(value)} if isinstance(value, int) else {"S": value}
+
+
+def in_order(item: Mapping[str, Any]) -> str:
+    """What to sort items by, whatever their attributes."""
+    return repr(sorted(item.items()))
+
+
+def figures_of(execution: Execution) -> dict[str, Any]:
+    """The figures of a load that must have succeeded; they account for every row."""
+    assert execution.status == "SUCCEEDED", f"{execution.error}: {execution.cause}"
+    figures: dict[str, Any] = execution.output
+    settled = ("rows_written", "rows_unchanged", "rows_rejected", "rows_superseded")
+    assert sum(figures[name] for name in settled) == figures["rows_unloaded"]
+    return figures
+
+
+def failed_by(error: str, execution: Execution) -> Execution:
+    """The execution, which must have failed with this error."""
+    assert (execution.status, execution.error) == ("FAILED", error), execution.output or execution.cause
+    return execution
+
+
+def counts(figures: Mapping[str, Any]) -> dict[str, int]:
+    """How many rows were unloaded, written, left alone and deleted."""
+    return {name: figures[f"rows_{name}"] for name in ("unloaded", "written", "unchanged", "deleted")}
 
 
 @pytest.fixture(scope="module")
-def loads(aws: LocalAws, outputs: dict[str, str], redshift: DataApi) -> Refreshes:
-    """A table of four rows that was loaded once."""
-    redshift.query("CREATE TABLE public.refreshed (id VARCHAR(10), stars INTEGER)")
-    made = Refreshes(aws, outputs, redshift)
-    made.dynamodb.create_table(
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+def pipeline(aws: LocalAws, outputs: dict[str, str], redshift: DataApi) -> Pipeline:
+    return Pipeline(aws, outputs, redshift)
+
+
+def test_three_tables_with_other_keys_are_mirrored_by_one_stack(pipeline: Pipeline) -> None:
+    """Each is loaded, changed, tried and refreshed, at the same time as the others."""
+    books = Pair(pipeline, "local-books", {"isbn": "S"}, "isbn VARCHAR(20), n INTEGER, note VARCHAR(50)")
+    bills = Pair(pipeline, "local-bills", {"bill": "N"}, "bill DECIMAL(12,2), n INTEGER, note VARCHAR(50)")
+    stays = Pair(
+        pipeline,
+        "local-stays",
+        {"guest": "S", "night": "N"},
+        "guest VARCHAR(20), night BIGINT, n INTEGER, note VARCHAR(50)",
     )
-    made.change(a=1, b=2, c=3, d=4)
-    figures = made.refresh(mode="changes")
-    assert (figures["mode"], figures["rows_written"], figures["rows_unchanged"]) == ("changes", 4, 0)
-    assert figures["full_load_because"] == "no load has noted yet what the table holds"
-    return made
+    key_of = {books: "'978-{0}'", bills: "{0}.50", stays: "'guest {1}', {0}"}
+
+    def rows(pair: Pair, numbers: range) -> list[str]:
+        return [f"{key_of[pair].format(n, n % 7)}, {n}, 'note {n}'" for n in numbers]
+
+    def all_loaded(**more: Any) -> dict[Pair, Execution]:
+        started = {pair: pair.start(mode="mirror", **more) for pair in key_of}
+        return {pair: pair.wait(arn) for pair, arn in started.items()}
+
+    for pair in key_of:
+        pair.insert(*rows(pair, range(60)))
+    for pair, execution in all_loaded().items():
+        figures = figures_of(execution)
+        assert (figures["table"], figures["mode"]) == (pair.name, "mirror")
+        assert counts(figures) == {"unloaded": 60, "written": 60, "unchanged": 0, "deleted": 0}
+        assert figures["full_load_because"] == "no load has noted yet what the table holds"
+        assert pair.items() == pair.rows_as_items()
+
+    for pair in key_of:
+        pair.sql(f"UPDATE {pair.source} SET note = 'another' WHERE n < 6")
+        pair.sql(f"DELETE FROM {pair.source} WHERE n >= 57")
+        pair.insert(*rows(pair, range(100, 105)))
+    before = {pair: pair.items() for pair in key_of}
+    records = pipeline.objects("records/")
+    for pair, execution in all_loaded(dry_run=True).items():
+        assert execution.status == "SUCCEEDED", f"{execution.error}: {execution.cause}"
+        report = execution.output
+        assert (report["table"], report["mode"], report["rows"]) == (pair.name, "mirror", 62)
+        assert (report["rows_to_write"], report["rows_unchanged"], report["rows_to_delete"]) == (11, 51, 3)
+        assert (report["write_units"], report["full_load_write_units"]) == (14, 62)
+        assert pair.items() == before[pair]
+    assert pipeline.objects("records/") == records
+
+    for pair, execution in all_loaded().items():
+        figures = figures_of(execution)
+        assert (figures["table"], figures["mode"]) == (pair.name, "mirror")
+        assert counts(figures) == {"unloaded": 62, "written": 11, "unchanged": 51, "deleted": 3}
+        assert (figures["write_units"], figures["write_units_saved"]) == (14, 51)
+        assert figures["full_load_because"] is None
+        assert pair.items() == pair.rows_as_items()
+        assert pair.recorded_loads() == {figures["load_id"]}
 
 
-def test_nothing_is_written_where_nothing_has_changed(loads: Refreshes) -> None:
-    figures = loads.refresh(mode="changes")
-    assert (figures["rows_written"], figures["rows_unchanged"], figures["write_units"]) == (0, len(loads.source), 0)
-    assert (figures["write_units_saved"], figures["full_load_because"]) == (len(loads.source), None)
-    assert loads.items() == loads.source
+def test_more_deletions_than_allowed_stop_a_mirror_before_it_changes_anything(
+    pipeline: Pipeline, mailbox: Mailbox
+) -> None:
+    rooms = Pair(pipeline, "local-rooms", {"room": "N"}, "room INTEGER, bed VARCHAR(20)")
+    rooms.insert(*(f"{n}, 'single'" for n in range(20)))
+    rooms.load(mode="mirror")
+    before, records = rooms.items(), pipeline.objects("records/local-rooms/")
+    rooms.sql(f"UPDATE {rooms.source} SET bed = 'double' WHERE room < 3")
+    rooms.sql(f"DELETE FROM {rooms.source} WHERE room >= 17")
+
+    failed = rooms.fail("TooManyDeletions", mode="mirror")
+
+    assert failed.cause.startswith("3 of 20 rows would be deleted (15.0%), 10.0% are allowed")
+    mail = mailbox.next_mail().text
+    assert failed.cause in mail
+    assert failed.arn in mail
+    assert rooms.items() == before
+    assert pipeline.objects("records/local-rooms/") == records
+
+    nothing = f"SELECT * FROM {rooms.source} WHERE room < 0"
+    rooms.fail("EmptyResult", mode="mirror", query=nothing)
+    assert rooms.items() == before
+    assert pipeline.objects("records/local-rooms/") == records
+
+    assert counts(rooms.load(mode="mirror", deletes_allowed=0.15)) == {
+        "unloaded": 17,
+        "written": 3,
+        "unchanged": 14,
+        "deleted": 3,
+    }
+    assert rooms.items() == rooms.rows_as_items()
+
+    emptied = rooms.load(mode="mirror", query=nothing, deletes_allowed=1)
+    assert counts(emptied) == {"unloaded": 0, "written": 0, "unchanged": 0, "deleted": 17}
+    assert rooms.items() == []
 
 
-def test_what_differs_is_written_and_what_has_vanished_deleted(loads: Refreshes) -> None:
-    loads.change(a=10, e=5, d=None)
-    dry = loads.refresh(**MIRROR, dry_run=True)
-    assert (dry["rows_to_write"], dry["rows_unchanged"], dry["rows_to_delete"]) == (2, 2, 1)
-    assert loads.items() != loads.source
-    figures = loads.refresh(**MIRROR)
-    assert (figures["rows_written"], figures["rows_unchanged"], figures["rows_deleted"]) == (2, 2, 1)
-    assert loads.items() == loads.source
-    assert loads.recorded_loads() == {figures["load_id"]} == {loads.state()["current"]["load_id"]}
+def test_an_incremental_load_takes_what_is_newer_and_with_an_overlap_what_came_late(pipeline: Pipeline) -> None:
+    calls = Pair(pipeline, "local-calls", {"id": "S"}, "id VARCHAR(20), n INTEGER, updated_at TIMESTAMP")
+    calls.insert(*(f"'{n}', {n}, '2026-01-01 00:{n:02}:00'" for n in range(30)))
+    incremental = {"column": "updated_at", "overlap_seconds": 300}
+
+    first = calls.load(mode="changes", incremental=incremental)
+    assert counts(first) == {"unloaded": 30, "written": 30, "unchanged": 0, "deleted": 0}
+
+    calls.sql(f"UPDATE {calls.source} SET n = 1000, updated_at = '2026-01-02 00:00:00' WHERE id = '3'")
+    calls.insert("'new', 31, '2026-01-03 00:00:00'", "'late', 32, '2026-01-01 00:26:30'")
+    # Older than the overlap, which an incremental load doesn't see.
+    calls.insert("'too late', 33, '2026-01-01 00:01:00'")
+    second = calls.load(mode="changes", incremental=incremental)
+    # Five of before lie within the overlap (00:25 to 00:29, less the one at its edge), beside the three that are new.
+    assert counts(second) == {"unloaded": 8, "written": 3, "unchanged": 5, "deleted": 0}
+    found = {item["id"]["S"]: item["n"]["N"] for item in calls.items()}
+    assert found == {str(n): str(n) for n in range(30)} | {"3": "1000", "new": "31", "late": "32"}
+
+    third = calls.load(mode="changes", incremental=incremental)
+    assert counts(third) == {"unloaded": 1, "written": 0, "unchanged": 1, "deleted": 0}
+    fourth = calls.load(mode="changes", incremental={"column": "updated_at"})
+    assert counts(fourth) == {"unloaded": 0, "written": 0, "unchanged": 0, "deleted": 0}
+    assert {item["id"]["S"]: item["n"]["N"] for item in calls.items()} == found
 
 
-def test_more_deletions_than_are_allowed_are_not_made_and_nothing_is_written(loads: Refreshes) -> None:
-    before = loads.items()
-    loads.change(a=11, b=None)
-    execution = loads.run(mode="mirror", deletes_allowed=0.2)
-    assert (execution.status, execution.error) == ("FAILED", "TooManyDeletions")
-    assert "1 of 4 rows would be deleted (25.0%)" in execution.cause
-    assert loads.items() == before
-    assert loads.refresh(**MIRROR)["rows_deleted"] == 1
-    assert loads.items() == loads.source
+def test_a_load_that_failed_is_resumed_without_another_unload_until_another_one_takes_the_table(
+    pipeline: Pipeline,
+) -> None:
+    stock = Pair(pipeline, "local-stock", {"article": "S"}, "article VARCHAR(20), pieces INTEGER")
+    stock.insert(*(f"'{n:03}', {n}" for n in range(200)))
+    first = stock.load(mode="mirror")
+    stock.sql(f"UPDATE {stock.source} SET pieces = pieces + 1 WHERE pieces >= 50")
+    stock.sql(f"DELETE FROM {stock.source} WHERE pieces < 10")
+    stock.insert("'', 0")
+
+    with denied_to_loaders(pipeline.aws, "dynamodb:BatchWriteItem"):
+        failed = stock.fail("RowsUnaccounted", mode="mirror")
+    assert "DynamoDbRefused: AccessDeniedException" in failed.cause
+    (load_id,) = re.findall(r"entries of load (\S+) in the ledger", failed.cause)
+
+    assert stock.recorded_loads() == {first["load_id"], load_id}
+    statements, unloaded = pipeline.statements(), pipeline.objects("unload/")
+    failed_by("TooManyRejects", pipeline.run({"resume": load_id}))
+    resumed = figures_of(pipeline.run({"resume": load_id, "rejects_allowed": 1}))
+    assert (resumed["load_id"], resumed["table"], resumed["mode"]) == (load_id, stock.name, "mirror")
+    assert counts(resumed) == {"unloaded": 191, "written": 150, "unchanged": 40, "deleted": 10}
+    assert resumed["rows_rejected"] == 1
+    assert stock.recorded_loads() == {load_id}
+    assert (pipeline.statements(), pipeline.objects("unload/")) == (statements, unloaded)
+    stock.sql(f"DELETE FROM {stock.source} WHERE article = ''")
+    assert stock.items() == stock.rows_as_items()
+
+    nothing_new = stock.load(mode="mirror")
+    assert counts(nothing_new) == {"unloaded": 190, "written": 0, "unchanged": 190, "deleted": 0}
+    assert nothing_new["write_units"] == 0
+    refused = failed_by("LoadNotResumable", pipeline.run({"resume": load_id}))
+    assert nothing_new["load_id"] in refused.cause
 
 
-def test_an_upsert_between_costs_a_full_load_and_no_key(loads: Refreshes) -> None:
-    loads.change(c=None, f=6)
-    assert loads.refresh()["rows_written"] == len(loads.source)
-    assert "c" in loads.items()
-    figures = loads.refresh(**MIRROR)
-    assert figures["full_load_because"] == "a load in mode upsert has changed the table since"
-    assert (figures["rows_written"], figures["rows_deleted"]) == (len(loads.source), 1)
-    assert loads.items() == loads.source
+def test_rows_that_go_back_to_what_they_were_before_a_load_that_failed_are_written_again(pipeline: Pipeline) -> None:
+    prices = Pair(pipeline, "local-prices", {"article": "S"}, "article VARCHAR(20), price INTEGER")
+    prices.insert(*(f"'{n:03}', {n}" for n in range(100)))
+    prices.load(mode="changes")
+    before = prices.items()
+
+    # The last rows are not accepted, when others have been written.
+    dearer = f"SELECT article, price + 1 AS price FROM {prices.source} UNION ALL SELECT NULL, 0"
+    prices.fail("TooManyRejects", mode="changes", query=dearer)
+    assert prices.items() != before
+
+    prices.load(mode="changes")
+    assert prices.items() == before
 
 
-def test_a_load_that_failed_is_resumed_and_unloads_nothing_again(loads: Refreshes) -> None:
-    loads.change(a=12, g=7)
-    query = "SELECT id, stars FROM public.refreshed UNION ALL SELECT NULL, 0"
-    failed = loads.run(mode="changes", table=None, query=query)
-    assert (failed.status, failed.error) == ("FAILED", "TooManyRejects")
-    load_id = loads.row("lock")["load"]["S"]
-    assert loads.recorded_loads() == {loads.state()["current"]["load_id"], load_id}
+def test_what_others_have_done_to_a_table_is_found_by_a_sample_and_mended_by_a_full_load(pipeline: Pipeline) -> None:
+    seats = Pair(pipeline, "local-seats", {"seat": "S"}, "seat VARCHAR(20), taken_by VARCHAR(20)")
+    seats.insert(*(f"'{n}', 'nobody'" for n in range(20)))
+    seats.load(mode="mirror")
+    pipeline.dynamodb.put_item(TableName=seats.name, Item={"seat": {"S": "11"}, "taken_by": {"S": "somebody"}})
 
-    figures = loads.refresh(resume=load_id, rejects_allowed=1)
-    assert (figures["load_id"], figures["rows_rejected"]) == (load_id, 1)
-    assert loads.items() == loads.source
-    assert (loads.recorded_loads(), loads.state()["begun"]) == ({load_id}, [])
+    failed = seats.fail("RowsUnaccounted", mode="mirror", verify_sample=100)
+    assert "ItemsDiffer: 1 of 20 items that were read back are not what the rows say, such as seat=11:" in failed.cause
+    mended = seats.load(mode="mirror", full=True, verify_sample=100)
+    assert counts(mended) == {"unloaded": 20, "written": 20, "unchanged": 0, "deleted": 0}
+    assert mended["full_load_because"] == "the input says full"
+    assert seats.items() == seats.rows_as_items()
 
-    refused = loads.run(resume="another-0f1e2d3c")
-    assert (refused.status, refused.error) == ("FAILED", "LoadNotResumable")
+    pipeline.dynamodb.delete_table(TableName=seats.name)
+    seats.make_target()
+    anew = seats.load(mode="mirror")
+    assert counts(anew) == {"unloaded": 20, "written": 20, "unchanged": 0, "deleted": 0}
+    assert anew["full_load_because"] == "the table was made anew since the last load"
+    assert seats.items() == seats.rows_as_items()
 
 
-def test_only_rows_beyond_the_highest_value_are_unloaded(loads: Refreshes) -> None:
-    asked = {"mode": "changes", "incremental": {"column": "stars"}}
-    assert loads.refresh(**asked)["rows_unloaded"] == len(loads.source)
-    loads.change(h=100)
-    figures = loads.refresh(**asked)
-    assert (figures["rows_unloaded"], figures["rows_written"]) == (1, 1)
-    assert loads.state()["progress"]["highest"] == "100"
-    assert loads.items() == loads.source
+def test_an_upsert_between_costs_a_full_load_and_no_key(pipeline: Pipeline) -> None:
+    pets = Pair(pipeline, "local-pets", {"name": "S"}, "name VARCHAR(20), n INTEGER")
+    pets.insert(*(f"'{n:03}', {n}" for n in range(20)))
+    pets.load(mode="mirror")
+    pets.sql(f"DELETE FROM {pets.source} WHERE n = 7")
+    upsert = pets.load()
+    assert (upsert["mode"], counts(upsert)) == (
+        "upsert",
+        {"unloaded": 19, "written": 19, "unchanged": 0, "deleted": 0},
+    )
+    assert len(pets.items()) == 20
+
+    mirror = pets.load(mode="mirror")
+    assert counts(mirror) == {"unloaded": 19, "written": 19, "unchanged": 0, "deleted": 1}
+    assert mirror["full_load_because"] == "a load in mode upsert has changed the table since"
+    assert pets.items() == pets.rows_as_items()
+
+
+def test_rows_of_one_key_in_several_files_are_settled_if_the_input_says_unique(pipeline: Pipeline) -> None:
+    doubles = Pair(pipeline, "local-doubles", {"id": "N"}, "id INTEGER, n INTEGER")
+    doubles.insert(*(f"{n % 100}, {n}" for n in range(300)))
+
+    figures = doubles.load(unique=True, verify_sample=300)
+
+    assert len([key for key in pipeline.objects(f"unload/{figures['load_id']}/") if key.endswith(".parquet")]) > 1
+    assert (figures["mode"], figures["rows_written"], figures["rows_superseded"]) == ("upsert", 100, 200)
+    assert len(doubles.items()) == 100
+
+
+def test_of_two_mirrors_started_in_the_same_second_one_succeeds_and_the_other_names_it(pipeline: Pipeline) -> None:
+    gates = Pair(pipeline, "local-gates", {"gate": "S"}, "gate VARCHAR(20)")
+    gates.insert(*(f"'{n}'" for n in range(20)))
+    started = [gates.start(mode="mirror") for _ in range(2)]
+    ended = [gates.wait(arn) for arn in started]
+    (loaded,) = (execution for execution in ended if execution.status == "SUCCEEDED")
+    (refused,) = (execution for execution in ended if execution.status == "FAILED")
+    assert counts(figures_of(loaded)) == {"unloaded": 20, "written": 20, "unchanged": 0, "deleted": 0}
+    assert loaded.arn in failed_by("TableIsBeingLoaded", refused).cause
+    assert gates.items() == gates.rows_as_items()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local import executions
-from local.mails import Mailbox
 from local.redshift.api.target import CLUSTER_IDENTIFIER
 from local.stack import DATABASE, LocalAws
 
 if TYPE_CHECKING:
     from local.data_api import DataApi
     from local.executions import Execution
+    from local.mails import Mailbox
 
 LOG = "public.sp_etl_log_etl_event"
 
@@ -57,12 +57,6 @@ class Procedures:
 @pytest.fixture(scope="session")
 def procedures(aws: LocalAws, outputs: dict[str, str], redshift: DataApi) -> Procedures:
     return Procedures(aws, outputs, redshift)
-
-
-@pytest.fixture
-def mailbox(aws: LocalAws, outputs: dict[str, str]) -> Mailbox:
-    topic = outputs["NotificationTopicArn"]
-    return Mailbox(aws.client("sns"), aws.client("sqs"), topic, f"mails-{uuid.uuid4()}")
 
 
 def test_the_seeds_payload_writes_its_message(procedures: Procedures) -> None:

@@ -264,9 +264,9 @@ def reopen(dynamodb: DynamoDBClient, table: str, load_id: str) -> None:
 
 
 def worded(failure: Exception) -> str:
-    """Say why a function failed, without the words of others, which may quote rows."""
+    """Say why a function failed, for a list of reasons, without the words of others, which may quote rows."""
     message = f": {failure}" if isinstance(failure, PipelineError) else ""
-    return f"{type(failure).__name__}{message}"[:_FAILURE_CHARACTERS]
+    return f"{type(failure).__name__}{message}"[:_FAILURE_CHARACTERS].removesuffix(".")
 
 
 def _key(load_id: str, piece: str) -> dict[str, AttributeValueTypeDef]:

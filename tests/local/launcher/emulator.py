@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEADLINE_SECONDS = 60
+SERVICES = ("cloudformation", "dynamodb", "iam", "lambda", "stepfunctions")
 
 
 class Emulator:
     """A running MiniStack with the few calls that the tests of the patches need."""
 
     def __init__(self, client: Callable[[str], Any]) -> None:
-        self.clients = {service: client(service) for service in ("cloudformation", "iam", "lambda", "stepfunctions")}
+        self.clients = {service: client(service) for service in SERVICES}
         policy = {"Version": "2012-10-17", "Statement": []}
         role = self.clients["iam"].create_role(RoleName="any", AssumeRolePolicyDocument=json.dumps(policy))
         self.role_arn: str = role["Role"]["Arn"]

@@ -220,6 +220,25 @@ def test_a_state_machine_written_in_yaml_runs(plain: Emulator, mended: Emulator)
     assert outcome_of(mended) == ("SUCCEEDED", "42")
 
 
+def test_a_number_in_a_key_is_the_same_however_it_is_written(plain: Emulator, mended: Emulator) -> None:
+    def items_after_deleting(emulator: Emulator) -> int:
+        dynamodb, name = emulator.clients["dynamodb"], "numbers"
+        dynamodb.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "n", "AttributeType": "N"}],
+            KeySchema=[{"AttributeName": "n", "KeyType": "HASH"}],
+        )
+        key = {"n": {"N": "1.50"}}
+        dynamodb.batch_write_item(RequestItems={name: [{"PutRequest": {"Item": key}}]})
+        assert dynamodb.scan(TableName=name)["Items"] == [{"n": {"N": "1.5"}}]
+        dynamodb.batch_write_item(RequestItems={name: [{"DeleteRequest": {"Key": key}}]})
+        return int(dynamodb.scan(TableName=name)["Count"])
+
+    assert items_after_deleting(plain) == 1
+    assert items_after_deleting(mended) == 0
+
+
 def test_another_version_of_ministack_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ministack_patches, "version", lambda _package: "1.5.34")
 

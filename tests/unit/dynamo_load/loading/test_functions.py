@@ -18,7 +18,7 @@ import aws_clients
 import load_dynamo.app
 import verify_load.app
 from dynamo_load.accounting.ledger import pieces
-from dynamo_load.errors import LoadHasFailed, MissingFile, RowsUnaccounted, TooManyRejects
+from dynamo_load.errors import CorruptParquetFile, LoadHasFailed, MissingFile, RowsUnaccounted, TooManyRejects
 from locks.errors import TableIsBeingLoaded
 from telemetry import metrics
 from tests.unit.dynamo_load.conftest import EXECUTION, numbered, with_keys
@@ -393,6 +393,15 @@ class TestVerification:
             load.run(0)
 
         with pytest.raises(RowsUnaccounted, match=r"1 of them not finished: 00000 at row 0 of 25, MissingFile: "):
+            load.verify()
+
+    def test_the_words_of_a_failure_end_no_sentence_of_their_own(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(25), "unload/0")])
+        functions.aws.s3.put_object(Bucket=functions.bucket, Key="unload/0", Body=b"")
+        with pytest.raises(CorruptParquetFile):
+            load.run(0)
+
+        with pytest.raises(RowsUnaccounted, match=r"isn't a Parquet file: unload it again\. See the entries"):
             load.verify()
 
     def test_loaders_at_work_when_their_load_fails_stop_and_count_no_more(self, functions: Stage) -> None:
