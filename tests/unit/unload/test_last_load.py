@@ -23,7 +23,7 @@ from records.errors import RecordUnreadable
 from records.table_state import Generation, Progress, TableState, TableStates
 from target.errors import TableNotLoadable
 from target.table import KeyAttribute, TargetTable
-from tests.unit.unload.conftest import BUCKET, EXECUTION, LOAD, make_target, prepare
+from tests.unit.unload.conftest import BUCKET, EXECUTION, LOAD, answer_calls, make_target, prepare
 from tests.unit.waiting_task import REGION
 from unload.errors import LoadNotResumable
 
@@ -177,6 +177,12 @@ class TestLoadersThatLiveOn:
                     prepare()
             assert prepare()["held_by"] == f"loaders of load {EARLIER_LOAD}"
             assert all(entry.stopped for entry in pieces(dynamodb(), "ledger", EARLIER_LOAD))
+
+
+def test_a_lock_that_is_in_a_transaction_of_another_is_tried_later() -> None:
+    answer_calls("dynamodb.UpdateItem", 400, "TransactionConflictException", service="dynamodb")
+    with pytest.raises(AwsUnavailable, match="TransactionConflictException"):
+        prepare()
 
 
 class TestResume:

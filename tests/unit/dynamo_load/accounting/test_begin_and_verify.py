@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse, HTTPHeaders
 from moto import mock_aws
 
 import aws_clients
@@ -306,6 +307,18 @@ class TestBegin:
     def test_a_bucket_that_refuses_is_named(self) -> None:
         s3().delete_bucket(Bucket=BUCKET)
         with pytest.raises(AwsRefused, match=r"PutObject.*NoSuchBucket"):
+            begin(plan())
+        assert known() is None
+
+    def test_two_attempts_that_put_the_same_object_are_tried_later(self) -> None:
+        answer = AWSResponse("https://aws", 409, HTTPHeaders(), None)
+        said = {"Error": {"Code": "ConditionalRequestConflict"}, "ResponseMetadata": {"HTTPStatusCode": 409}}
+
+        def respond(**_: Any) -> Any:
+            return answer, said
+
+        aws_clients.client("s3").meta.events.register("before-call.s3.PutObject", respond)
+        with pytest.raises(AwsUnavailable, match="ConditionalRequestConflict"):
             begin(plan())
         assert known() is None
 
