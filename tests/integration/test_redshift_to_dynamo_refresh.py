@@ -345,7 +345,11 @@ def test_rows_of_one_key_in_several_files_are_settled_if_the_input_says_unique(p
 
     assert len([key for key in pipeline.objects(f"unload/{figures['load_id']}/") if key.endswith(".parquet")]) > 1
     assert (figures["mode"], figures["rows_written"], figures["rows_superseded"]) == ("upsert", 100, 200)
+    assert figures["full_load_because"] == "the input says unique"
     assert len(doubles.items()) == 100
+
+    again = doubles.load(mode="changes")
+    assert (again["rows_written"], again["rows_unchanged"], again["rows_superseded"]) == (0, 100, 200)
 
 
 def test_of_two_mirrors_started_in_the_same_second_one_succeeds_and_the_other_names_it(pipeline: Pipeline) -> None:
