@@ -29,6 +29,6 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     except Exception as failure:
         note_not_compared(dynamodb, ledger_table, plan.load_id, piece.name, failure)
         raise
-    note_compared(dynamodb, ledger_table, plan.load_id, piece.name, known=counts.known, vanished=counts.vanished)
+    note_compared(dynamodb, ledger_table, plan.load_id, piece.name, counts)
     logger.info("keys compared", **asdict(counts))
     return {"piece": piece.name, **asdict(counts)}

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from dynamo_load.accounting.duplicates import superseded
+from dynamo_load.accounting.vanishing import Compared
 from dynamo_load.encoding.items import ItemEncoder
 from dynamo_load.errors import CorruptParquetFile
 from dynamo_load.reading.piece_reader import PieceReader
@@ -116,14 +117,6 @@ class Comparison:
         return of_rows if deleted else of_rows.and_also(self._vanished)
 
 
-@dataclass(frozen=True)
-class Vanished:
-    """Keys of a bucket that the target is known to hold, and how many of them no row has."""
-
-    known: int
-    vanished: int
-
-
 class BucketRefresh:
     """How the bucket that is a piece of a load is refreshed. Raises what `PieceReader` and `Records` raise.
 
@@ -162,12 +155,12 @@ class BucketRefresh:
         return len(record.keys)
 
 
-def count_vanished(s3: S3Client, plan: LoadPlan, piece: Piece) -> Vanished:
+def count_vanished(s3: S3Client, plan: LoadPlan, piece: Piece) -> Compared:
     """Count the keys of a piece that would be deleted, from keys alone. Raises what reading and encoding raise."""
     reader = PieceReader(s3, plan.bucket, piece)
     encoder = ItemEncoder(reader.schema, plan.mapping) if piece.rows else None
     comparison = BucketRefresh(s3, plan, piece).compare(reader, encoder)
-    return Vanished(comparison.known_keys, len(comparison.vanished_keys()))
+    return Compared(comparison.known_keys, len(comparison.vanished_keys()))
 
 
 def _digests(items: EncodedRows) -> NDArray[np.uint64]:

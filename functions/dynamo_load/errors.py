@@ -93,7 +93,7 @@ class ItemsDiffer(PipelineError):
 
 
 class RowsUnaccounted(PipelineError):
-    """Not every unloaded row is written, rejected or superseded, or some are counted more than once."""
+    """Not every unloaded row is accounted for in one way alone, or others were deleted than had vanished."""
 
 
 class TooManyRejects(PipelineError):

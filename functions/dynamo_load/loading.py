@@ -123,7 +123,8 @@ class PieceLoader:
             self._vanished = self._comparison.vanished_keys() if self._refresh.deletes else None
             self._refresh.begin(self._comparison)
         elif self._encoder:
-            self._start = self._reader.chunk_start(min(next_row, piece.rows - 1))
+            # A sample is of all rows, whoever has written them.
+            self._start = 0 if self._sample else self._reader.chunk_start(min(next_row, piece.rows - 1))
             keys = self._reader.columns(self._encoder.key_columns, self._start)
             self._replaced = superseded(self._encoder.keys(keys))
         # C's heap keeps for a thread what it has freed: all that the keys took, little of which is used again here.

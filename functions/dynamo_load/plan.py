@@ -65,8 +65,8 @@ class LoadPlan:
 
     `load_id` names the load in the ledger and in the data bucket `bucket`, where the Distributed Map reads
     `pieces_key`; `pieces`, `files`, `rows` and `bytes` are totals. `refresh` is None if every row is written and none
-    noted (mode `upsert`). A `dry_run` sends and notes nothing. `verify_sample` is how many items of the whole load are
-    read back. `progress` is how far an incremental load will have come. `mode` is the input's.
+    noted (mode `upsert`). A `dry_run` writes no item and no record. `verify_sample` is how many items of the whole load
+    are read back. `progress` is how far an incremental load will have come. `mode` is the input's.
     """
 
     load_id: str

@@ -174,8 +174,8 @@ class Records:
 
     def _unreadable(self, key: str, what: str) -> RecordUnreadable:
         return RecordUnreadable(
-            f'give "full": true, which writes all rows and notes them anew: s3://{self._bucket}/{key}, which says what '
-            f"table {self._table} holds, {what}."
+            'give "full": true (with "mode": "changes" or "mirror"), which writes all rows and notes them anew: '
+            f"s3://{self._bucket}/{key}, which says what table {self._table} holds, {what}."
         )
 
 

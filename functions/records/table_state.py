@@ -104,8 +104,8 @@ class TableStates:
         if anew:
             return None
         raise RecordUnreadable(
-            f'give "full": true, which writes all rows and notes them anew: what is noted of table {self._table} '
-            f"{found}."
+            'give "full": true (with "mode": "changes" or "mirror"), which writes all rows and notes them anew: '
+            f"what is noted of table {self._table} {found}."
         )
 
     def write(self, state: TableState) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from dynamo_load.encoding.items import EncodedRows, ItemEncoder
+from dynamo_load.encoding.items import KEY_VERSION, EncodedRows, ItemEncoder
 from dynamo_load.errors import AmbiguousColumns
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import Piece, Slice
@@ -67,7 +67,7 @@ def check_columns(
         for key, column in zip(target.key, encoder.key_columns, strict=True)
     ]
     warning = f"no column becomes {target.ttl_attribute!r}, so the items will not expire as others of {target.name} do."
-    return Fit([] if encoder.has_expiries else [warning], json.dumps(form))
+    return Fit([] if encoder.has_expiries else [warning], json.dumps([KEY_VERSION, *form]))
 
 
 def _check_exact(incremental: "Incremental", schema: pa.Schema) -> None:

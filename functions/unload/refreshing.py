@@ -55,13 +55,15 @@ def _nothing_is_known_because(
     if state.made != target.made:
         return "the table was made anew since the last load"
     if key_form not in {None, state.key_form}:
-        return "the columns that become the key have other types than in the last load"
+        return (
+            "the columns of the key have other types than in the last load, or this version writes keys in another way"
+        )
     return None
 
 
 def _digests_are_outdated_because(state: TableState) -> str | None:
     if not state.digests_hold:
-        return "a load in mode upsert has changed the table since"
+        return "a load in mode upsert, or a full one that failed, has changed the table since"
     if state.encoder != ENCODER_VERSION:
         return "this version of the application writes items in another way"
     return None

@@ -16,6 +16,9 @@ _MAX_LOADERS = 10_000
 # The limits of a load don't change what it does, nor does waiting for its table.
 _WITH_RESUME = frozenset({"resume", "wait", *(field.name for field in fields(LoadLimits))})
 
+# A loader keeps its share, and reads it back within the half minute that it has at its end.
+_MOST_SAMPLED = 100_000
+
 AtLeastZero = Annotated[int, Field(ge=0)]
 # A table's name, and never its ARN: one table has one lock.
 TableName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
@@ -62,7 +65,7 @@ class LoadRequest(ExecutionInput):
     full: bool = False
     unique: bool = False
     incremental: Incremental | None = None
-    verify_sample: AtLeastZero = 0
+    verify_sample: Annotated[int, Field(ge=0, le=_MOST_SAMPLED)] = 0
     resume: LoadName | None = None
 
     @model_validator(mode="after")

@@ -40,8 +40,8 @@ class TableTaker:
         last_load = lock.last_load()
         if request.resume not in (None, last_load):
             raise LoadNotResumable(
-                f"start a new load: table {table} was changed last by load {last_load or 'none'}, so that "
-                f"{request.resume} can't go on."
+                f"start a new load: {request.resume} can't go on, as the last load that has begun to write to table "
+                f"{table} is {last_load or 'not known'}."
             )
         if last_load and stop_load(self.dynamodb, self.ledger_table, last_load):
             return f"loaders of load {last_load}"

@@ -26,7 +26,7 @@ _PIECES_PER_LOADER = 4
 _MOST_BUCKET_ROWS = 2_000_000
 _BUCKET_FILE = re.compile(rf"{BUCKET_COLUMN}=(0|[1-9][0-9]*)/[^/]+", re.ASCII)
 
-# A loader opens all files of its piece at once.
+# A loader opens all files of its piece at once; of a bucket these may be more, as its bytes allow.
 _MOST_SLICES = 200
 # A child's input is limited to 256 KiB, the load plan included ("Service quotas", Step Functions developer guide).
 _MOST_PIECE_BYTES = 100_000
@@ -84,8 +84,8 @@ def _bucket_piece(bucket: int, slices: tuple[Slice, ...]) -> Piece:
         )
     if sum(map(_json_size, slices)) > _MOST_PIECE_BYTES:
         raise BucketTooLarge(
-            f"bucket {bucket} has {len(slices):,} files, more than a state passes on: raise UnloadMaxFileSizeMb, or "
-            "have fewer slices of Redshift write them."
+            f"bucket {bucket} has {len(slices):,} files, more than a state passes on: have fewer slices of Redshift "
+            "write them, or load in mode upsert without unique."
         )
     return piece
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def begin_load(dynamodb: DynamoDBClient, s3: S3Client, ledger_table: str, plan: LoadPlan, execution_arn: str) -> None:
     """Let a load begin, or go on; a second time changes nothing.
 
-    Raises TableIsBeingLoaded if another execution has the table, TooManyDeletions, RowsUnaccounted if a bucket was not
-    compared, RecordUnreadable, LedgerUnavailable, AwsUnavailable and AwsRefused.
+    Raises TableIsBeingLoaded if another execution has the table, TooManyDeletions, KeysNotCompared, RecordUnreadable,
+    LedgerUnavailable, AwsUnavailable and AwsRefused.
     """
     target, refresh = plan.mapping.target, plan.refresh
     lock = TableLock(dynamodb, ledger_table, target.name, execution_arn)

@@ -46,6 +46,9 @@ def commit_load(
 
 def _committed(state: TableState | None, plan: LoadPlan, recorded_keys: int) -> TableState:
     progress = plan.progress or (state.progress if state else None)
+    if plan.refresh and plan.refresh.deletes:
+        # Rows that an incremental load has brought may be among what was deleted.
+        progress = None
     if plan.refresh is None:
         # Of what the table holds this says nothing: the next load with records begins a state of its own.
         anew = TableState(plan.mapping.target.made, "", ENCODER_VERSION, digests_hold=False)

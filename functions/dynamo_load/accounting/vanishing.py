@@ -28,9 +28,13 @@ class Compared:
     vanished: int
 
 
-def note_compared(dynamodb: DynamoDBClient, table: str, load_id: str, piece: str, *, known: int, vanished: int) -> None:
+def note_compared(dynamodb: DynamoDBClient, table: str, load_id: str, piece: str, counts: Compared) -> None:
     """Note what one piece came to; a second time changes nothing. Raises LedgerUnavailable and AwsRefused."""
-    _note(dynamodb, table, load_id, piece, {"known": {"N": str(known)}, "vanished": {"N": str(vanished)}})
+    values: dict[str, AttributeValueTypeDef] = {
+        "known": {"N": str(counts.known)},
+        "vanished": {"N": str(counts.vanished)},
+    }
+    _note(dynamodb, table, load_id, piece, values)
 
 
 def note_not_compared(dynamodb: DynamoDBClient, table: str, load_id: str, piece: str, failure: Exception) -> None:

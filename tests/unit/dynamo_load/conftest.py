@@ -23,7 +23,8 @@ from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import Piece
-from dynamo_load.writing.transport import BatchTransport
+from dynamo_load.sampling import ItemSample
+from dynamo_load.writing.transport import DRAIN_SECONDS, BatchTransport
 from locks.table import TableLock
 from target.describing import requested_target
 from target.table import KeyAttribute, TargetTable
@@ -81,6 +82,7 @@ class Stage:
     name: str = field(default_factory=lambda: f"load-{uuid.uuid4().hex[:12]}")
     key: tuple[KeyAttribute, ...] = (KeyAttribute("id", "S"),)
     bucket_for_rejects: str | None = None
+    ttl_attribute: str | None = None
 
     @property
     def bucket(self) -> str:
@@ -131,13 +133,16 @@ class Stage:
         sink: DynamoDbSink | None = None,
         rejects_allowed: int = 1_000_000,
         busy_until: float = 0.0,
+        sample: int = 0,
     ) -> Tally:
         """Load a piece as the function does, into the target table or into a sink."""
         session = session_for(sink.endpoint_url, sink.ca_bundle) if sink else self.aws.session
+        target = TargetTable(self.name, self.key, self.ttl_attribute)
         return PieceLoader(
             s3=self.aws.s3,
             bucket=self.bucket,
-            mapping=ItemMapping(TargetTable(self.name, self.key)),
+            mapping=ItemMapping(target),
+            sample=ItemSample(self.aws.dynamodb, target, piece.rows, sample) if sample else None,
             ledger=PieceLedger(
                 self.aws.dynamodb, self.ledger_table, self.name, piece.name, piece.rows, busy_until=busy_until
             ),
@@ -192,3 +197,14 @@ def passes_after(looks: int) -> Callable[[], float]:
     """A deadline that is there once it was looked at so often."""
     left = itertools.chain(itertools.repeat(NO_DEADLINE, looks), itertools.repeat(0.0))
     return lambda: next(left)
+
+
+def near_when(enough: Callable[[], bool]) -> Callable[[], float]:
+    """A deadline that comes near once enough is done: what is under way can be finished."""
+    return lambda: DRAIN_SECONDS / 2 if enough() else NO_DEADLINE
+
+
+def near_after(looks: int) -> Callable[[], float]:
+    """A deadline that comes near after so many looks."""
+    left = itertools.count(looks, -1)
+    return near_when(lambda: next(left) <= 0)

@@ -10,6 +10,7 @@ import pytest
 
 import aws_clients
 from dynamo_load.encoding import ENCODER_VERSION
+from dynamo_load.encoding.items import KEY_VERSION
 from dynamo_load.errors import AmbiguousColumns
 from dynamo_load.plan import LoadPlan
 from errors import AwsUnavailable
@@ -42,7 +43,7 @@ pytestmark = pytest.mark.usefixtures("target")
 
 CHANGES, MIRROR = {"mode": "changes"}, {"mode": "mirror"}
 KNOWN = {"buckets": 4, "progress": None}
-KEY_FORM = '[["id", "S", "character varying", "string"]]'
+KEY_FORM = f'[{KEY_VERSION}, ["id", "S", "character varying", "string"]]'
 COLUMNS = [
     {"name": "id", "type": {"base": "character varying", "max_length": 20}},
     {"name": "stars", "type": {"base": "integer"}},
@@ -141,6 +142,7 @@ def test_a_load_is_compared_with_the_current_record_and_those_that_were_begun(st
         ({"unique": True}, {}, "the input says unique"),
         (CHANGES, {"made": "2020-01-01"}, "made anew"),
         (CHANGES, {"key_form": KEY_FORM.replace("varying", "padded")}, "other types"),
+        (CHANGES, {"key_form": KEY_FORM.replace(f"[{KEY_VERSION},", "[0,")}, "keys in another way"),
         (CHANGES, {"current": None, "begun": ()}, "noted yet"),
     ],
 )
@@ -209,7 +211,7 @@ def test_a_keys_form_changes_with_its_types_and_not_with_the_longest_text(
 
 def test_a_manifest_without_a_schema_still_gives_the_key_a_form() -> None:
     unload(0, columns=[])
-    assert refresh(CHANGES)["key_form"] == '[["id", "S", "", "string"]]'
+    assert refresh(CHANGES)["key_form"] == KEY_FORM.replace("character varying", "")
 
 
 class TestNoRows:

@@ -17,7 +17,7 @@ import begin_load.app
 import verify_load.app
 from data_bucket import record_key
 from dynamo_load.accounting.ledger import PieceLedger, Tally, pieces, stop_load
-from dynamo_load.accounting.vanishing import note_compared, note_not_compared
+from dynamo_load.accounting.vanishing import Compared, note_compared, note_not_compared
 from dynamo_load.encoding import ENCODER_VERSION
 from dynamo_load.errors import KeysNotCompared, RowsUnaccounted, TooManyDeletions, TooManyRejects
 from dynamo_load.mapping import ItemMapping
@@ -187,7 +187,7 @@ def verify(given: LoadPlan, execution: str = EXECUTION) -> dict[str, Any]:
 def compared(*vanished: int, known: int = 500) -> None:
     """Let the buckets have been compared."""
     for number, count in enumerate(vanished):
-        note_compared(dynamodb(), LEDGER, LOAD, f"{number:05d}", known=known, vanished=count)
+        note_compared(dynamodb(), LEDGER, LOAD, f"{number:05d}", Compared(known, count))
 
 
 def loaded(**tally: Any) -> None:
@@ -393,7 +393,7 @@ class TestVerify:
         begin(mirror())
         loaded(deleted=2, recorded_keys=57)
         figures = verify(mirror())
-        assert known() == TableState(made(), KEY_FORM, ENCODER_VERSION, THIS, (), 114, progress=PROGRESS)
+        assert known() == TableState(made(), KEY_FORM, ENCODER_VERSION, THIS, (), 114)
         assert records().keys() == of(THIS)
         assert {name: figures[name] for name in figures if name.startswith(("rows_", "write_", "mode", "full"))} == {
             "mode": "mirror",
@@ -471,6 +471,14 @@ class TestVerify:
         loaded()
         verify(plan())
         assert records().keys() == of(THIS, others)
+
+    def test_deletions_may_be_of_rows_that_incremental_loads_have_brought(self) -> None:
+        noted()
+        compared(0, 0)
+        begin(mirror())
+        loaded()
+        verify(mirror())
+        assert state().progress is None
 
     def test_progress_becomes_the_tables_with_the_load_that_made_it(self) -> None:
         noted()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,16 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_bucket import record_key
-from dynamo_load.writing.transport import DRAIN_SECONDS
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
 from records.errors import RecordUnreadable
 from records.table_state import Generation
 from target.table import KeyAttribute
-from tests.unit.dynamo_load.conftest import NO_DEADLINE
+from tests.unit.dynamo_load.conftest import NO_DEADLINE, near_after, near_when
 from tests.unit.dynamo_load.loading.refreshes import MADE, Refreshes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from dynamo_load.accounting.ledger import Tally
     from tests.unit.dynamo_load.conftest import LocalAws, Stage
@@ -57,17 +55,6 @@ def in_format(record: bytes, number: bytes) -> bytes:
 def counts(tally: Tally) -> tuple[int, int, int]:
     """Rows written and unchanged, keys deleted."""
     return tally.written, tally.unchanged, tally.deleted
-
-
-def near_when(enough: Callable[[], bool]) -> Callable[[], float]:
-    """A deadline that comes near once enough is done: what is under way can be finished."""
-    return lambda: DRAIN_SECONDS / 2 if enough() else NO_DEADLINE
-
-
-def near_after(looks: int) -> Callable[[], float]:
-    """A deadline that comes near after so many looks."""
-    left = itertools.count(looks, -1)
-    return near_when(lambda: next(left) <= 0)
 
 
 class TestChanges:
