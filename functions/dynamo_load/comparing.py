@@ -91,7 +91,9 @@ class Comparison:
             return np.ones(len(rows), np.bool_)
         place = self._place[rows]
         known = self._known_digests[place]
-        return np.asarray((place < 0) | (known != digests).any(axis=1) | ~known.any(axis=1))
+        # Half by half, many times faster than to ask NumPy for any of two; zeros, which are unknown, differ from all.
+        differs = (known[:, 0] != digests[:, 0]) | (known[:, 1] != digests[:, 1])
+        return np.asarray((place < 0) | differs)
 
     def refuse(self, rows: list[int]) -> None:
         """Take note of rows that DynamoDB has refused: an earlier attempt may have written them."""
@@ -140,6 +142,8 @@ class BucketRefresh:
                 f"bucket {self._number} of load {self._plan.load_id} has rows of another one: unload again."
             )
         known = self._records.known(self._refresh.current, self._refresh.begun, self._number, self._refresh.buckets)
+        # What reading has freed is as much as looking the keys up will take.
+        pa.default_memory_pool().release_unused()
         return Comparison(keys, known, digests_hold=self._refresh.digests_hold)
 
     def begin(self, comparison: Comparison) -> None:

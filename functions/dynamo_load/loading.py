@@ -167,7 +167,7 @@ class PieceLoader:
         items, replaced, chunk_row = chunk.items, chunk.replaced, chunk.first_row
         rows = items.rows.tolist()
         offsets = items.offsets.tolist()
-        units_before = _sums(items.write_units)
+        units_before = [0, *np.cumsum(items.write_units).tolist()]
         rejected_before = _sums(_marked([reject.row for reject in items.rejects], len(replaced)))
         superseded_before = _sums(replaced)
         unchanged_before = _sums(chunk.units_saved > 0)
@@ -180,11 +180,11 @@ class PieceLoader:
             span = Span(
                 end=chunk_row + next_row,
                 written=end - begin,
-                unchanged=unchanged_before[next_row] - unchanged_before[first_row],
-                rejected=rejected_before[next_row] - rejected_before[first_row],
-                superseded=superseded_before[next_row] - superseded_before[first_row],
+                unchanged=int(unchanged_before[next_row] - unchanged_before[first_row]),
+                rejected=int(rejected_before[next_row] - rejected_before[first_row]),
+                superseded=int(superseded_before[next_row] - superseded_before[first_row]),
                 item_bytes=offsets[end] - offsets[begin],
-                units_saved=units_saved_before[next_row] - units_saved_before[first_row],
+                units_saved=int(units_saved_before[next_row] - units_saved_before[first_row]),
             )
             self._watermark.expect(span)
             if end > begin:
@@ -306,8 +306,8 @@ def _marked(rows: list[int], count: int) -> NDArray[np.bool_]:
     return marks
 
 
-def _sums(values: NDArray[np.int64] | NDArray[np.bool_]) -> list[int]:
-    """Return what the first 0, 1, 2 … of the values add up to, which is mostly nothing."""
+def _sums(values: NDArray[np.int64] | NDArray[np.bool_]) -> list[int] | NDArray[np.int64]:
+    """Return what the first 0, 1, 2 … of the values add up to; mostly that is nothing, of which a list is read fast."""
     if not values.any():
         return [0] * (len(values) + 1)
-    return [0, *np.cumsum(values, dtype=np.int64).tolist()]
+    return np.concatenate(([0], np.cumsum(values, dtype=np.int64)))

@@ -118,6 +118,11 @@ class RefreshLoad:
             total.finished &= tally.finished
         return total
 
+    def refresh_of_its_bucket(self) -> BucketRefresh:
+        """What a loader of the only bucket compares with, and notes."""
+        (piece,) = self.pieces
+        return BucketRefresh(self.table.stage.aws.s3, self.plan, piece)
+
     def succeed(self) -> None:
         """Make the records of this load the current ones."""
         refresh = self.plan.refresh

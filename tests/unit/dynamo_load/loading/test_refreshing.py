@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_bucket import record_key
+from dynamo_load.encoding.items import ItemEncoder
+from dynamo_load.reading.piece_reader import PieceReader
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
 from records.errors import RecordUnreadable
 from records.table_state import Generation
@@ -50,6 +52,12 @@ def in_format(record: bytes, number: bytes) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata({"format": number}), sink)
     return bytes(sink.getvalue().to_pybytes())
+
+
+def noted(table: Refreshes) -> set[str]:
+    """The records that are stored."""
+    listed = table.stage.aws.s3.list_objects_v2(Bucket=table.stage.bucket, Prefix="records/")
+    return {found["Key"] for found in listed["Contents"]}
 
 
 def counts(tally: Tally) -> tuple[int, int, int]:
@@ -226,6 +234,24 @@ class TestAfterFailures:
             table.load(rows(WRITTEN))
 
 
+class TestLoadersAfterOneAnother:
+    def test_keys_that_an_unfinished_load_wrote_are_deleted(self, table: Refreshes) -> None:
+        many = {f"key-{number:03}": number for number in range(500)}
+        assert 0 < table.begin(rows(many)).run(near_after(10)).written < 500
+        table.load(rows({}), deletes=True)
+        assert stored(table) == {}
+
+    def test_one_that_is_late_takes_nothing_from_the_record_of_the_next(self, table: Refreshes) -> None:
+        load = table.begin(rows(WRITTEN))
+        late = load.refresh_of_its_bucket()
+        reader = PieceReader(table.stage.aws.s3, table.stage.bucket, load.pieces[0])
+        comparison = late.compare(reader, ItemEncoder(reader.schema, load.plan.mapping))
+        load.run()
+        late.begin(comparison)
+        load.succeed()
+        assert counts(table.load(rows(WRITTEN))) == (0, 3, 0)
+
+
 class TestRefusedByDynamoDb:
     """Whether such a row is in the table, from an earlier attempt, nobody knows."""
 
@@ -239,9 +265,11 @@ class TestRefusedByDynamoDb:
         many = {f"key-{number:03}": number for number in range(30)}
         table.load(rows(many))
         table.sink = refusing
-        assert table.load(rows(many | {"key-003": -3})).rejected == 1
+        refused = many | {"key-003": -3}
+        assert table.load(rows(refused)).rejected == 1
         table.sink = None
-        assert counts(table.load(rows(many))) == (1, 29, 0)
+        assert counts(table.load(rows(refused))) == (1, 29, 0)
+        assert stored(table) == refused
 
     def test_before_a_checkpoint_nothing_is_known_of_the_rows(self, table: Refreshes, refusing: DynamoDbSink) -> None:
         many = {f"key-{number:03}": number for number in range(500)}
@@ -291,6 +319,15 @@ class TestGoingOn:
             assert counts(tally) == (2, 1, 1)
             assert (tally.write_units, tally.units_saved) == (3, 1)
         assert stored(table) == WRITTEN
+        assert noted(table) == {record_key(table.stage.name, MADE, "load-1", 0)}
+
+    def test_deletions_go_on_where_they_were_left(self, table: Refreshes) -> None:
+        many = {f"key-{number:03}": number for number in range(500)}
+        table.load(rows(many))
+        load = table.begin(rows({}), deletes=True)
+        assert 0 < load.run(near_after(10)).deleted < 500
+        assert load.run().deleted == 500
+        assert stored(table) == {}
 
 
 class Killed(BaseException):
