@@ -333,7 +333,7 @@ def test_an_upsert_between_costs_a_full_load_and_no_key(pipeline: Pipeline) -> N
 
     mirror = pets.load(mode="mirror")
     assert counts(mirror) == {"unloaded": 19, "written": 19, "unchanged": 0, "deleted": 1}
-    assert mirror["full_load_because"] == "a load in mode upsert has changed the table since"
+    assert mirror["full_load_because"].startswith("a load in mode upsert")
     assert pets.items() == pets.rows_as_items()
 
 
