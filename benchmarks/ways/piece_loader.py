@@ -13,6 +13,7 @@ import botocore.session
 
 import lean_arrow  # noqa: F401
 from benchmarks.object_store import BUCKET
+from benchmarks.task import LOAD, TABLE
 from dynamo_load.accounting.ledger import PieceLedger
 from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
@@ -26,30 +27,43 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.task import Task
+    from dynamo_load.comparing import BucketRefresh
 
 _SECONDS_LEFT = 900.0
 
 
 def prepare(task: Task) -> Callable[[], int]:
     """Make a loader for the task's row groups, which must be as many rows as the task has."""
+    piece = piece_of(task)
+    loader = loader_of(task, piece, ItemMapping(TargetTable(TABLE, (KeyAttribute(task.key, "S"),))))
+    return lambda: loader.load(piece).written
+
+
+def piece_of(task: Task, bucket: int | None = None) -> Piece:
+    """The task's row groups as one piece."""
+    slices = (Slice(Path(task.file).name, tuple(task.row_groups), task.rows),)
+    return Piece(task.piece, task.rows, slices, bucket)
+
+
+def loader_of(task: Task, piece: Piece, mapping: ItemMapping, refresh: BucketRefresh | None = None) -> PieceLoader:
+    """Make a loader as LoadDynamoFunction does, whose S3, ledger and target are those of the task."""
     s3 = boto3.client("s3")
-    piece = Piece(task.piece, task.rows, (Slice(Path(task.file).name, tuple(task.row_groups), task.rows),))
     dynamodb = boto3.client("dynamodb", endpoint_url=task.store_url)
-    loader = PieceLoader(
+    return PieceLoader(
         s3=s3,
         bucket=BUCKET,
-        mapping=ItemMapping(TargetTable("sink", (KeyAttribute(task.key, "S"),))),
-        ledger=PieceLedger(dynamodb, "ledger", "benchmark", piece.name, piece.rows, busy_until=0.0),
-        lock=TableLock(dynamodb, "ledger", "sink", "benchmark"),
-        rejects=RejectedRows(s3, BUCKET, "benchmark", piece.name),
+        mapping=mapping,
+        ledger=PieceLedger(dynamodb, "ledger", LOAD, piece.name, piece.rows, busy_until=0.0),
+        lock=TableLock(dynamodb, "ledger", TABLE, "benchmark"),
+        rejects=RejectedRows(s3, BUCKET, LOAD, piece.name),
         rejects_allowed=0,
         transport=BatchTransport(
-            table="sink",
+            table=TABLE,
             session=botocore.session.get_session(),
             max_in_flight=task.in_flight,
             budget=None,
             seconds_left=lambda: _SECONDS_LEFT,
         ),
         seconds_left=lambda: _SECONDS_LEFT,
+        refresh=refresh,
     )
-    return lambda: loader.load(piece).written

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from dynamo_load.mapping import ItemMapping
-from records.table_state import Generation, Progress
+from records.table_state import Generation, Progress, generations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,12 +51,7 @@ class Refresh:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read what `dataclasses.asdict` made of one."""
-        current = document["current"]
-        typed = {
-            "current": current and Generation(**current),
-            "begun": tuple(Generation(**generation) for generation in document["begun"]),
-        }
-        return cls(**{**document, **typed})
+        return cls(**{**document, **generations(document)})
 
 
 @dataclass(frozen=True)

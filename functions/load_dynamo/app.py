@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from math import ceil
@@ -68,21 +69,8 @@ def _loader(
         return context.get_remaining_time_in_millis() / 1000 - settings.hand_over_seconds
 
     ended_at = time.time() + context.get_remaining_time_in_millis() / 1000
-    s3, dynamodb, session = client("s3"), client("dynamodb"), _session()
-    target, units_per_second = plan.mapping.target, plan.limits.max_write_units_per_second
-    budget = None
-    if units_per_second:
-        budget = WriteBudget(session, settings.ledger_table, plan.load_id, units_per_second)
-    share = ceil(plan.verify_sample * piece.rows / max(plan.rows, 1))
-    transport: BatchTransport[PieceBatch] | DryRun = DryRun()
-    if not plan.dry_run:
-        transport = BatchTransport(
-            table=target.name,
-            session=session,
-            max_in_flight=settings.requests_in_flight,
-            budget=budget,
-            seconds_left=seconds_left,
-        )
+    s3, dynamodb, target = client("s3"), client("dynamodb"), plan.mapping.target
+    share = 0 if plan.dry_run else ceil(plan.verify_sample * piece.rows / max(plan.rows, 1))
     return PieceLoader(
         s3=s3,
         bucket=plan.bucket,
@@ -91,8 +79,22 @@ def _loader(
         lock=TableLock(dynamodb, settings.ledger_table, target.name, execution_arn),
         rejects=RejectedRows(s3, plan.bucket, plan.load_id, piece.name),
         rejects_allowed=plan.limits.rejects_allowed,
-        transport=transport,
+        transport=DryRun() if plan.dry_run else _transport(plan, settings, seconds_left),
         seconds_left=seconds_left,
         refresh=BucketRefresh(s3, plan, piece) if plan.refresh else None,
-        sample=ItemSample(dynamodb, target, piece.rows, share) if share and not plan.dry_run else None,
+        sample=ItemSample(dynamodb, target, piece.rows, share) if share else None,
+    )
+
+
+def _transport(plan: LoadPlan, settings: Settings, seconds_left: Callable[[], float]) -> BatchTransport[PieceBatch]:
+    session, units_per_second = _session(), plan.limits.max_write_units_per_second
+    budget = None
+    if units_per_second:
+        budget = WriteBudget(session, settings.ledger_table, plan.load_id, units_per_second)
+    return BatchTransport(
+        table=plan.mapping.target.name,
+        session=session,
+        max_in_flight=settings.requests_in_flight,
+        budget=budget,
+        seconds_left=seconds_left,
     )

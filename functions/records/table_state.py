@@ -65,13 +65,17 @@ class TableState:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read what `dataclasses.asdict` made of one."""
-        current, progress = document["current"], document["progress"]
-        typed = {
-            "current": current and Generation(**current),
-            "begun": tuple(Generation(**generation) for generation in document["begun"]),
-            "progress": progress and Progress(**progress),
-        }
-        return cls(**{**document, **typed})
+        progress = document["progress"]
+        return cls(**{**document, **generations(document), "progress": progress and Progress(**progress)})
+
+
+def generations(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the `current` and the `begun` generations of what has both, as `dataclasses.asdict` made them."""
+    current = document["current"]
+    return {
+        "current": current and Generation(**current),
+        "begun": tuple(Generation(**generation) for generation in document["begun"]),
+    }
 
 
 class TableStates:

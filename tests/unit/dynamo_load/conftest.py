@@ -18,6 +18,7 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from moto.server import ThreadedMotoServer
 
+import aws_clients
 from dynamo_load.accounting.ledger import PieceLedger, Tally
 from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
@@ -208,3 +209,18 @@ def near_after(looks: int) -> Callable[[], float]:
     """A deadline that comes near after so many looks."""
     left = itertools.count(looks, -1)
     return near_when(lambda: next(left) <= 0)
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, stage: Stage, **more: str) -> None:
+    """Let functions that run in this process find the stage's services and ledger, and `more` variables."""
+    environment = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": stage.aws.endpoint_url,
+        "POWERTOOLS_SERVICE_NAME": "test",
+        "LEDGER_TABLE": stage.ledger_table,
+    }
+    for variable, value in (environment | more).items():
+        monkeypatch.setenv(variable, value)
+    aws_clients._client.cache_clear()

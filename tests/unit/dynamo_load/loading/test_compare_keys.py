@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import aws_clients
 import compare_keys.app
 from data_bucket import record_key
 from dynamo_load.accounting.vanishing import Compared, compared_in_all
@@ -16,7 +15,7 @@ from dynamo_load.errors import KeysNotCompared, MissingFile
 from locks.errors import TableIsBeingLoaded
 from locks.table import TableLock
 from records.errors import RecordUnreadable
-from tests.unit.dynamo_load.conftest import EXECUTION, numbered, with_keys
+from tests.unit.dynamo_load.conftest import EXECUTION, numbered, set_environment, with_keys
 from tests.unit.dynamo_load.loading.refreshes import MADE, Refreshes, RefreshLoad
 from tests.unit.waiting_task import FunctionContext
 
@@ -27,17 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def table(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Refreshes:
     """A table that 100 rows were loaded into, and the function's environment."""
-    environment = {
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ENDPOINT_URL": stage.aws.endpoint_url,
-        "POWERTOOLS_SERVICE_NAME": "test",
-        "LEDGER_TABLE": stage.ledger_table,
-    }
-    for variable, value in environment.items():
-        monkeypatch.setenv(variable, value)
-    aws_clients._client.cache_clear()
+    set_environment(monkeypatch, stage)
     made = Refreshes(stage)
     made.load(numbered(100), buckets=2)
     return made

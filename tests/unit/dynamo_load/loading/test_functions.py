@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import aws_clients
 import load_dynamo.app
 import verify_load.app
 from dynamo_load.accounting.ledger import pieces
 from dynamo_load.errors import CorruptParquetFile, LoadHasFailed, MissingFile, RowsUnaccounted, TooManyRejects
 from locks.errors import TableIsBeingLoaded
 from telemetry import metrics
-from tests.unit.dynamo_load.conftest import EXECUTION, numbered, with_keys
+from tests.unit.dynamo_load.conftest import EXECUTION, numbered, set_environment, with_keys
 
 if TYPE_CHECKING:
     from tests.unit.dynamo_load.conftest import Stage
@@ -111,21 +110,15 @@ class Load:
 @pytest.fixture
 def functions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """The functions' environment, as the template sets it."""
-    environment = {
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ENDPOINT_URL": stage.aws.endpoint_url,
-        "POWERTOOLS_SERVICE_NAME": "test",
-        "LEDGER_TABLE": stage.ledger_table,
-        "REQUESTS_IN_FLIGHT": "4",
-        "HAND_OVER_SECONDS": "10",
-        "DOLLARS_PER_MILLION_WRITE_UNITS": "0.625",
-    }
-    for variable, value in environment.items():
-        monkeypatch.setenv(variable, value)
+    set_environment(
+        monkeypatch,
+        stage,
+        REQUESTS_IN_FLIGHT="4",
+        HAND_OVER_SECONDS="10",
+        DOLLARS_PER_MILLION_WRITE_UNITS="0.625",
+    )
     monkeypatch.setattr(metrics.provider, "namespace", "test")
-    for cached in (aws_clients._client, load_dynamo.app._settings, load_dynamo.app._session):
+    for cached in (load_dynamo.app._settings, load_dynamo.app._session):
         cached.cache_clear()
     return stage
 
