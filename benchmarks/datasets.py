@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -13,7 +15,6 @@ from local import reviews
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from benchmarks.task import Task
 
@@ -22,6 +23,14 @@ HASH = "load_hash"
 NARROW = [KEY, "customer_id", "product_id", "star_rating", "helpful_votes"]
 _NARROW_SCHEMA = pa.schema([reviews.SCHEMA.field(name) for name in NARROW])
 _BUCKET_SCHEMA = reviews.SCHEMA.append(pa.field(HASH, pa.int32()))
+
+
+_TABLE = Path(__file__).parents[1] / "scripts" / "setup_redshift_table.sql"
+
+
+def lengths() -> dict[str, int]:
+    """Return how many bytes the text columns may have, as the manifest of an UNLOAD of the reviews' table tells."""
+    return {name: int(length) for name, length in re.findall(r"(\w+) +VARCHAR\((\d+)\)", _TABLE.read_text())}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import boto3
 import botocore.session
 
 import lean_arrow  # noqa: F401
+from benchmarks.datasets import lengths
 from benchmarks.object_store import BUCKET
 from benchmarks.task import LOAD, TABLE
 from dynamo_load.accounting.ledger import PieceLedger
@@ -19,6 +20,7 @@ from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import Piece, Slice
+from dynamo_load.reading.piece_reader import short_columns
 from dynamo_load.writing.transport import BatchTransport
 from locks.table import TableLock
 from target.table import KeyAttribute, TargetTable
@@ -35,8 +37,13 @@ _SECONDS_LEFT = 900.0
 def prepare(task: Task) -> Callable[[], int]:
     """Make a loader for the task's row groups, which must be as many rows as the task has."""
     piece = piece_of(task)
-    loader = loader_of(task, piece, ItemMapping(TargetTable(TABLE, (KeyAttribute(task.key, "S"),))))
+    loader = loader_of(task, piece, mapping_of(TargetTable(TABLE, (KeyAttribute(task.key, "S"),))))
     return lambda: loader.load(piece).written
+
+
+def mapping_of(target: TargetTable, hash_column: str | None = None) -> ItemMapping:
+    """The mapping that a load of the reviews' table has."""
+    return ItemMapping(target, hash_column=hash_column, short_columns=short_columns(lengths()))
 
 
 def piece_of(task: Task, bucket: int | None = None) -> Piece:

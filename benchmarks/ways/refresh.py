@@ -10,10 +10,9 @@ import lean_arrow  # noqa: F401
 from benchmarks.datasets import HASH
 from benchmarks.object_store import BUCKET
 from benchmarks.task import LOAD, MADE, TABLE
-from benchmarks.ways.piece_loader import loader_of, piece_of
+from benchmarks.ways.piece_loader import loader_of, mapping_of, piece_of
 from data_bucket import record_key
 from dynamo_load.comparing import BucketRefresh
-from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits, LoadPlan, Refresh
 from records.table_state import Generation
 from target.table import KeyAttribute, TargetTable
@@ -36,7 +35,7 @@ def prepare(task: Task) -> Callable[[], int]:
         files=1,
         rows=task.rows,
         bytes=0,
-        mapping=ItemMapping(TargetTable(TABLE, (KeyAttribute(task.key, "S"),), made=MADE), hash_column=HASH),
+        mapping=mapping_of(TargetTable(TABLE, (KeyAttribute(task.key, "S"),), made=MADE), hash_column=HASH),
         limits=LoadLimits(0, 1, 0),
         refresh=Refresh(buckets=1, key_form="", current=Generation(task.known, 1) if task.known else None),
     )

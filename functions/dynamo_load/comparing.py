@@ -161,7 +161,7 @@ class BucketRefresh:
 
 def count_vanished(s3: S3Client, plan: LoadPlan, piece: Piece) -> Compared:
     """Count the keys of a piece that would be deleted, from keys alone. Raises what reading and encoding raise."""
-    reader = PieceReader(s3, plan.bucket, piece)
+    reader = PieceReader(s3, plan.bucket, piece, plan.mapping.short_columns)
     encoder = ItemEncoder(reader.schema, plan.mapping) if piece.rows else None
     comparison = BucketRefresh(s3, plan, piece).compare(reader, encoder)
     return Compared(comparison.known_keys, len(comparison.vanished_keys()))

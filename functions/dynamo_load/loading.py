@@ -113,7 +113,7 @@ class PieceLoader:
 
     def _open(self, piece: Piece, next_row: int) -> None:
         """Read the keys of the rows from `next_row` on, of a bucket those of all rows: its record has to name them."""
-        self._reader = PieceReader(self._s3, self._bucket, piece)
+        self._reader = PieceReader(self._s3, self._bucket, piece, self._mapping.short_columns)
         self._encoder = ItemEncoder(self._reader.schema, self._mapping) if piece.rows else None
         self._comparison = self._vanished = None
         self._start, self._replaced = 0, np.empty(0, np.bool_)

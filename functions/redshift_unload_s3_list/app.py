@@ -12,6 +12,7 @@ from aws_errors import named_failures
 from data_bucket import load_id, unload_prefix
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits
+from dynamo_load.reading.piece_reader import short_columns
 from environment import number, required
 from locks.table import TableLock
 from records.table_state import TableStates
@@ -79,7 +80,14 @@ def _listed(
     logger.info("unload listed", files=len(manifest.files), rows=manifest.rows, bytes=manifest.bytes)
     refuse_empty(request, manifest.rows)
     hash_column = HASH_COLUMN if request.has_buckets else None
-    mapping = ItemMapping(target, manifest.super_columns, manifest.char_columns, request.attributes, hash_column)
+    mapping = ItemMapping(
+        target,
+        manifest.super_columns,
+        manifest.char_columns,
+        request.attributes,
+        hash_column,
+        short_columns(manifest.lengths),
+    )
     fit = check_columns(s3, bucket, manifest, mapping, request.incremental)
     for warning in fit.warnings:
         logger.warning(warning, table=target.name)

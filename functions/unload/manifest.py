@@ -47,6 +47,12 @@ class Manifest:
         """The columns whose text is padded."""
         return tuple(column for column, kind in self.types.items() if kind["base"] in _CHAR_TYPES)
 
+    @property
+    def lengths(self) -> dict[str, int]:
+        """How many bytes a value of a text column may have, as far as it is told."""
+        told = ((column, kind.get("max_length")) for column, kind in self.types.items())
+        return {column: length for column, length in told if isinstance(length, int) and length > 0}
+
     def stored_as(self, column: str) -> str:
         """The type by which a value's binary form is told: of padded text, with its length ("" if it isn't told)."""
         kind = self.types.get(column, {"base": ""})

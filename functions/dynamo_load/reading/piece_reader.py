@@ -1,9 +1,9 @@
 """The rows of one piece, read from Parquet files in S3 in chunks of bounded size, column by column.
 
 A small row group is fetched whole; the columns of a large one are streamed side by side, each through a small buffer.
-Text and bytes that a Parquet dictionary stands for are written out one chunk at a time. So memory follows neither the
-file, nor its row groups, nor what these hide. Where chunks begin depends on the files alone: a loader that goes on at a
-checkpoint meets the very chunks of the one before.
+Text and bytes that a Parquet dictionary stands for are written out one chunk at a time, unless they are known to be
+short. So memory follows neither the file, nor its row groups, nor what these hide. Where chunks begin depends on the
+files and the plan alone: a loader that goes on at a checkpoint meets the very chunks of the one before.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import copy
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ from dynamo_load.errors import CorruptParquetFile
 from dynamo_load.reading.s3_file import S3File
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
     from numpy.typing import NDArray
@@ -40,6 +41,8 @@ _VALUE_BYTES = 16
 # A dictionary ends at 1 MB in the writers of Arrow and of parquet-java; indices come on top. In a column with more than
 # this, most values stand page by page, where their size is no secret and making a dictionary of them would take long.
 _DICTIONARY_COLUMN_BYTES = 2 * 1024 * 1024
+# What all short values of a row may come to: those of a whole chunk are then no more than what is written out at once.
+_SHORT_ROW_BYTES = _MOST_WRITTEN_OUT_BYTES // CHUNK_ROWS
 # A row group of this size is fetched in one request or a few (UNLOAD writes 32 to 128 MB), a larger one in streams.
 _FETCHED_WHOLE_BYTES = 64 * 1024 * 1024
 _STREAM_BYTES = 2 * 1024 * 1024
@@ -61,7 +64,7 @@ class _RowGroup:
     """`first_row` counts in the piece, `file_row` in the file; `bytes` is the size in the file.
 
     `dictionaries` are the columns of text or bytes for which few values may stand, however many rows and bytes these
-    come to.
+    come to, and of which nobody knows that they are short.
     """
 
     file: S3File
@@ -77,12 +80,13 @@ class _RowGroup:
 class PieceReader:
     """Reads the rows of one piece.
 
+    `short` are the columns that `short_columns` chose; should their values be long after all, that costs memory alone.
     All files are opened at once, so that what is wrong with any of them is known before the first row is read. Raises
     MissingFile, FileAccessDenied, FileReadInterrupted if S3 failed or the connection broke, and CorruptParquetFile for
     what isn't Parquet or has other rows or columns than the work list and the other files.
     """
 
-    def __init__(self, s3: S3Client, bucket: str, piece: Piece) -> None:
+    def __init__(self, s3: S3Client, bucket: str, piece: Piece, short: Collection[str] = ()) -> None:
         with ThreadPoolExecutor(_FILES_OPENED_AT_ONCE) as pool:
             files = list(pool.map(lambda part: S3File(s3, bucket, part.key), piece.slices))
         self._groups: list[_RowGroup] = []
@@ -91,7 +95,7 @@ class PieceReader:
         for part, file in zip(piece.slices, files, strict=True):
             with _parquet(file) as parquet:
                 schemas.append(parquet.schema_arrow)
-                self._groups += _row_groups(part, file, parquet, first_row)
+                self._groups += _row_groups(part, file, parquet, first_row, short)
             first_row += part.rows
             if not schemas[-1].equals(schemas[0]):
                 raise CorruptParquetFile(
@@ -115,6 +119,16 @@ class PieceReader:
         schema = pa.schema([self.schema.field(name) for name in names])
         for group in self._groups:
             yield from (rows for _, rows in _parts(group, schema, start))
+
+
+def short_columns(lengths: Mapping[str, int]) -> tuple[str, ...]:
+    """Return which columns to read without the care that long values need, of those whose longest value is known.
+
+    `lengths` are in bytes. These are the shortest columns, as many as are short together.
+    """
+    shortest = sorted(lengths, key=lengths.__getitem__)
+    up_to = accumulate(_VALUE_BYTES + lengths[column] for column in shortest)
+    return tuple(column for column, row_bytes in zip(shortest, up_to, strict=True) if row_bytes <= _SHORT_ROW_BYTES)
 
 
 def row_group_rows(s3: S3Client, bucket: str, key: str, rows: int) -> list[int]:
@@ -154,7 +168,9 @@ def _parquet(file: S3File, row_group_bytes: int = 0, dictionaries: Sequence[str]
         raise CorruptParquetFile(f"{file.url} can't be read as Parquet ({error}): unload it again.") from error
 
 
-def _row_groups(part: Slice, file: S3File, parquet: pq.ParquetFile, first_row: int) -> list[_RowGroup]:
+def _row_groups(
+    part: Slice, file: S3File, parquet: pq.ParquetFile, first_row: int, short: Collection[str]
+) -> list[_RowGroup]:
     metadata, schema = parquet.metadata, parquet.schema_arrow
     wanted = range(metadata.num_row_groups) if part.row_groups is None else part.row_groups
     groups = []
@@ -174,7 +190,7 @@ def _row_groups(part: Slice, file: S3File, parquet: pq.ParquetFile, first_row: i
                 rows=group.num_rows,
                 bytes=sum(group.column(column).total_compressed_size for column in range(group.num_columns)),
                 chunk_rows=_chunk_rows(group),
-                dictionaries=_dictionaries(group, schema),
+                dictionaries=tuple(column for column in _dictionaries(group, schema) if column not in short),
             )
         )
         first_row += group.num_rows

@@ -224,3 +224,17 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, stage: Stage, **more: str) 
     for variable, value in (environment | more).items():
         monkeypatch.setenv(variable, value)
     aws_clients._client.cache_clear()
+
+
+@pytest.fixture
+def read_as_dictionaries(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The columns that were read as dictionaries since the test began."""
+    columns: set[str] = set()
+    opening = pq.ParquetFile
+
+    def noted(source: pa.PythonFile, **options: Any) -> pq.ParquetFile:
+        columns.update(options["read_dictionary"])
+        return opening(source, **options)
+
+    monkeypatch.setattr(pq, "ParquetFile", noted)
+    return columns

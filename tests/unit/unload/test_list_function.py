@@ -62,7 +62,9 @@ def keys(prefix: str) -> list[str]:
 def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
     unloaded = Unloaded(
         columns=[
+            {"name": "body", "type": {"base": "character varying", "max_length": 65_535}},
             {"name": "stars", "type": {"base": "character"}},
+            {"name": "author", "type": {"base": "character varying", "max_length": 64}},
             {"name": "more", "type": {"base": "super"}},
         ]
     )
@@ -95,6 +97,7 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
                 "char_columns": ["stars"],
                 "attributes": {"STARS": "rating"},
                 "hash_column": None,
+                "short_columns": ["author"],
             },
             "limits": {"max_write_units_per_second": 500, "rejects_allowed": 3, "loader_concurrency": 2},
             "refresh": None,

@@ -44,6 +44,13 @@ def test_files_totals_and_super_columns_are_read() -> None:
     assert manifest.char_columns == ()
 
 
+def test_lengths_are_those_that_the_manifest_tells_as_numbers_of_bytes() -> None:
+    told = {"name": 25, "code": 5, "none": None, "text": "25", "endless": -1, "empty": 0}
+    elements = [{"name": name, "type": {"base": "character", "max_length": told[name]}} for name in told]
+    manifest = read(document(schema={"elements": [*elements, {"name": "id", "type": {"base": "integer"}}]}))
+    assert manifest.lengths == {"name": 25, "code": 5}
+
+
 @pytest.mark.parametrize("base", ["character", "char", "nchar", "bpchar"])
 def test_char_columns_are_those_of_any_name_of_the_type(base: str) -> None:
     elements = [

@@ -77,6 +77,7 @@ class Load:
                 "char_columns": ["code"],
                 "attributes": self.attributes,
                 "hash_column": None,
+                "short_columns": ["code"],
             },
             "limits": {
                 "max_write_units_per_second": self.budget,
@@ -241,6 +242,15 @@ def test_the_plan_says_which_columns_are_char_and_which_have_another_name(functi
     Load(functions, [functions.put_file(rows, "unload/0")], attributes={"code": "Code"}).run(0)
 
     assert functions.items()["a"] == {"id": "a", "number": 0, "Code": "x"}
+
+
+def test_text_is_read_as_dictionaries_unless_the_plan_says_that_it_is_short(
+    functions: Stage, read_as_dictionaries: set[str]
+) -> None:
+    rows = with_keys(["a"]).append_column("code", [["x"]]).append_column("text", [["y"]])
+    Load(functions, [functions.put_file(rows, "unload/0")]).run(0)
+
+    assert read_as_dictionaries == {"id", "text"}
 
 
 def test_a_row_too_large_with_its_entry_in_a_local_index_is_rejected(functions: Stage) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from dynamo_load.errors import CorruptParquetFile, FileReadInterrupted, MissingFile
 from dynamo_load.plan import Piece, Slice
-from dynamo_load.reading.piece_reader import CHUNK_ROWS, PieceReader
+from dynamo_load.reading.piece_reader import CHUNK_ROWS, PieceReader, short_columns
 from dynamo_load.reading.s3_file import S3File
 from tests.unit.dynamo_load.conftest import numbered, session_for
 
@@ -34,8 +34,8 @@ DEADLINE_SECONDS = 30
 FIRST_ROW_GROUP = 4
 
 
-def reader(stage: Stage, piece: Piece) -> PieceReader:
-    return PieceReader(stage.aws.s3, stage.bucket, piece)
+def reader(stage: Stage, piece: Piece, short: tuple[str, ...] = ()) -> PieceReader:
+    return PieceReader(stage.aws.s3, stage.bucket, piece, short)
 
 
 @contextmanager
@@ -112,6 +112,27 @@ class TestChunks:
         assert sum(count for _, count, _ in sizes) == 10_000
         assert max(size for _, _, size in sizes) < 50_000_000
         assert memory.max_memory() < 100_000_000
+
+    def test_columns_are_short_as_long_as_they_are_so_together(self) -> None:
+        assert short_columns({}) == ()
+        assert short_columns({"body": 65_535, "id": 36, "title": 256}) == ("id", "title")
+        assert len(short_columns({f"column_{number}": 256 for number in range(100)})) == 12
+        assert len(short_columns({f"column_{number}": 1 for number in range(1_600)})) < 250
+
+    def test_short_text_is_read_without_dictionaries_and_in_bounds_wherever_it_repeats(
+        self, stage: Stage, read_as_dictionaries: set[str]
+    ) -> None:
+        lengths = {f"column_{number}": 256 for number in range(12)} | {"long": 20_000}
+        rows = pa.table({name: ["x" * length] * 10_000 for name, length in lengths.items()})
+        opened = reader(stage, stage.piece_of(rows), short_columns(lengths))
+
+        with arrow_memory() as memory:
+            sizes = [(len(chunk.rows), chunk.rows.nbytes) for chunk in opened.chunks(0)]
+
+        assert read_as_dictionaries == {"long"}
+        assert sum(count for count, _ in sizes) == 10_000
+        assert max(size for _, size in sizes) < 50_000_000
+        assert memory.max_memory() < 150_000_000
 
     def test_a_column_that_arrow_wrote_as_a_dictionary_stays_one(self, stage: Stage) -> None:
         texts = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0], pa.int32()), ["a", "b"])
