@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks.bench import Work
 from benchmarks.datasets import KEY
 from local.dynamodb_sink import SinkBehaviour
+from local.dynamodb_sink.capacity import TableCapacity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,8 @@ FAR_LATENCY_SECONDS = 0.02
 FAR_IN_FLIGHT = 6
 """So few that a loader waits for the table most of the time, and eight loaders fit onto one core."""
 LIMITED_LATENCY_SECONDS = 0.005
-LIMITED_ROWS_PER_SECOND = 40_000
-"""What an on-demand table takes by default (Developer Guide, "Quotas in Amazon DynamoDB")."""
+LIMITED = TableCapacity(KEY, partitions=40, burst_seconds=0.1)
+"""40,000 rows/s: what an on-demand table takes by default (Developer Guide, "Quotas in Amazon DynamoDB")."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def measure(bench: Bench, dataset: Dataset, scale: Scale, report: Callable[[str]
     tables = {
         "far": (SinkBehaviour(latency_seconds=FAR_LATENCY_SECONDS), FAR_IN_FLIGHT),
         "limited": (
-            SinkBehaviour(latency_seconds=LIMITED_LATENCY_SECONDS, rows_per_second=LIMITED_ROWS_PER_SECOND),
+            SinkBehaviour(latency_seconds=LIMITED_LATENCY_SECONDS, capacity=LIMITED),
             Work.in_flight,
         ),
     }

@@ -213,7 +213,7 @@ def _fan_out(part: dict[str, Any]) -> str:
             runs = _of(of_table, loaders=loaders)
             lines.append(
                 (
-                    "takes everything" if table == "far" else f"takes {fan_out.LIMITED_ROWS_PER_SECOND:,} rows/s",
+                    "takes everything" if table == "far" else f"takes {fan_out.LIMITED.rows_per_second:,.0f} rows/s",
                     str(loaders),
                     f"{runs[0]['rows']:,}",
                     f"{median(map(rows_per_second, runs)):,.0f}",

@@ -8,8 +8,8 @@ in which DynamoDB and a network fail. It counts what it gets and, when told the 
         load_into(sink.endpoint_url, sink.ca_bundle)
         assert sink.report().rows_stored == 10_000
 
-In reading order: this file (what a test or benchmark uses), `table` (what is stored and what is answered), `server`
-(sockets, TLS, HTTP, latency).
+In reading order: this file (what a test or benchmark uses), `capacity` (when a table throttles), `table` (what is
+stored and what is answered), `server` (sockets, TLS, HTTP, latency).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import trustme
+
+from local.dynamodb_sink.capacity import TableCapacity
 
 _STOP_SECONDS = 10
 _ROOT = Path(__file__).parents[2]
@@ -47,8 +49,8 @@ class SinkBehaviour:
     """Parse every body as JSON too and record what DynamoDB would refuse."""
     consumed_capacity: bool = True
     """Answer ReturnConsumedCapacity: one write unit for each stored item."""
-    rows_per_second: int | None = None
-    """What the table takes: items beyond it are unprocessed, or throttled when none of a request's fits."""
+    capacity: TableCapacity | None = None
+    """What the table takes: rows beyond it are unprocessed, and a request of which no row fits is throttled."""
     unprocessed_share: float = 0.0
     throttled_share: float = 0.0
     error_share: float = 0.0
@@ -73,6 +75,12 @@ class SinkBehaviour:
     """Requests signed with this access key get ExpiredTokenException."""
     seed: int = 0
 
+    @classmethod
+    def from_json(cls, settings: dict[str, Any]) -> Self:
+        """What `dataclasses.asdict` was made of."""
+        capacity = settings["capacity"]
+        return cls(**settings | {"capacity": TableCapacity.from_json(capacity) if capacity else None})
+
 
 @dataclass
 class SinkReport:
@@ -82,11 +90,18 @@ class SinkReport:
     request_bytes: int = 0
     rows_received: int = 0
     rows_stored: int = 0
+    """Deletes are rows too."""
+    rows_deleted: int = 0
     keys: int = 0
     keys_stored_again: int = 0
-    """Keys that were stored more than once."""
+    """Keys that were stored or deleted more than once."""
     rows_by_second: dict[int, int] = field(default_factory=dict)
     """Rows received in each epoch second, the ones sent again included."""
+    rows_stored_by_tenth: list[int] = field(default_factory=list)
+    """In each tenth of a second, from the first request on; so are the next two."""
+    other_asked_by_tenth: list[int] = field(default_factory=list)
+    """Write units that the other traffic asked for."""
+    other_throttled_by_tenth: list[int] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
     """Number of requests by what was done with them: stored, unprocessed, throttled, error, reset …"""
     violations: list[str] = field(default_factory=list)
@@ -138,7 +153,7 @@ class DynamoDbSink:
         return report
 
     def stored(self) -> dict[str, int]:
-        """How often each key was stored (needs `SinkBehaviour.key`)."""
+        """How often each key was stored or deleted (needs `SinkBehaviour.key`)."""
         counts: dict[str, int] = self._get("/stored")
         return counts
 

@@ -191,6 +191,6 @@ class Server:
 
 
 if __name__ == "__main__":
-    server = Server(SinkBehaviour(**json.loads(sys.argv[1])), sys.argv[2])
+    server = Server(SinkBehaviour.from_json(json.loads(sys.argv[1])), sys.argv[2])
     print(server.port, flush=True)
     server.serve(sys.stdin)
