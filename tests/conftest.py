@@ -1,14 +1,19 @@
-"""What stays together when the tests run in several processes (pytest-xdist), and what begins."""
+"""What stays together when the tests run in several processes (pytest-xdist), what begins, and what they share."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import botocore.session
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     import pytest
+
+# Each session of botocore's reads its services' models for itself, 70 ms for a client, and most tests make clients.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 STACK = Path("tests/integration")
 """The folder whose own files, not those of folders in it, use the deployed stack."""

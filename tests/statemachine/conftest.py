@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -18,7 +18,8 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.retry import jitter_strategy_decl, retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import mock_eval_utils
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
-from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
 
 from tests.statemachine.interpreter import REGION, Machine, Scripts
 
@@ -31,6 +32,11 @@ DEFINITIONS = Path(__file__).parents[2] / "statemachine"
 def _error_name(name: str) -> ErrorName:
     # The interpreter's scripted mode takes custom names only; a timeout is a scripted result like any other.
     return StatesErrorName.from_name(name) if name.startswith("States.") else CustomErrorName(name)
+
+
+# Each takes longer than an execution, which changes neither the definition nor what is made of it.
+_read = cache(yaml.safe_load)
+_parse = cache(AmazonStateLanguageParser.parse)
 
 
 @pytest.fixture
@@ -49,9 +55,10 @@ def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mach
     monkeypatch.setattr(WaitFunction, "_wait_interval", lambda _state, wait_seconds, **_: waits.append(wait_seconds))
     # Of the random waits, the longest: what a state machine waits at most is exact.
     monkeypatch.setattr(jitter_strategy_decl, "random", SimpleNamespace(uniform=lambda _shortest, longest: longest))
+    monkeypatch.setattr(AmazonStateLanguageParser, "parse", _parse)
     scripts = Scripts({})
-    # moto has the interpreter's scripted mode, but no way in from outside.
-    worker = partial(ExecutionWorker, mock_test_case=cast("MockTestCase", scripts))
+    # moto has the interpreter's scripted mode, but no way in from outside. An execution ends before its start returns.
+    worker = partial(SyncExecutionWorker, mock_test_case=cast("MockTestCase", scripts))
     monkeypatch.setattr("moto.stepfunctions.parser.backend.execution.ExecutionWorker", worker)
 
     def make(name: str, **substitutions: str | int) -> Machine:
@@ -62,11 +69,12 @@ def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mach
         queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         boto3.client("sns", REGION).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
         known = {"Partition": "aws", "NotificationTopicArn": topic, "ConsoleUrl": "https://console/", **substitutions}
-        definition = yaml.safe_load(re.sub(r"\$\{(\w+)\}", lambda match: str(known[match[1]]), text))
-        arn = boto3.client("stepfunctions", REGION).create_state_machine(
+        definition = _read(re.sub(r"\$\{(\w+)\}", lambda match: str(known[match[1]]), text))
+        steps = boto3.client("stepfunctions", REGION)
+        arn = steps.create_state_machine(
             name=name, definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/machine"
         )["stateMachineArn"]
-        return Machine(arn, scripts, waits)
+        return Machine(steps, arn, scripts, waits)
 
     with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         yield make

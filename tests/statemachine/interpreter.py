@@ -1,17 +1,18 @@
 """Runs state machines through moto's interpreter, with scripted results for their tasks."""
 
 import json
-import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from moto.stepfunctions.parser.mocking.mock_config import MockedResponseReturn, MockedResponseThrow
 
 if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef, HistoryEventTypeDef
 
 REGION = "us-east-1"
@@ -84,9 +85,14 @@ class StateScript:
 class Run:
     """One finished execution."""
 
+    steps: "SFNClient"
     execution: "DescribeExecutionOutputTypeDef"
-    history: "list[HistoryEventTypeDef]"
-    waits: list[float] = field(default_factory=list)
+    waits: list[float]
+
+    @cached_property
+    def history(self) -> "list[HistoryEventTypeDef]":
+        """Its events, which moto takes longer to hand out than to run it."""
+        return self.steps.get_execution_history(executionArn=self.execution["executionArn"], maxResults=1000)["events"]
 
     @property
     def status(self) -> str:
@@ -136,6 +142,7 @@ class Run:
 class Machine:
     """A state machine made from its ASL file."""
 
+    steps: "SFNClient"
     arn: str
     scripts: Scripts
     waits: list[float]
@@ -144,17 +151,10 @@ class Machine:
         """Execute with an input and scripted results by state name; states without a script call moto's services."""
         self.scripts.state_mocked_responses = {name: StateScript(_Script(script)) for name, script in results.items()}
         self.waits.clear()
-        steps = boto3.client("stepfunctions", REGION)
-        arn = steps.start_execution(stateMachineArn=self.arn, name=str(uuid.uuid4()), input=json.dumps(payload))[
+        arn = self.steps.start_execution(stateMachineArn=self.arn, name=str(uuid.uuid4()), input=json.dumps(payload))[
             "executionArn"
         ]
-        deadline = time.monotonic() + 60
-        while (execution := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{arn} has not ended after a minute")
-            time.sleep(0.02)
-        history = steps.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-        return Run(execution, history, list(self.waits))
+        return Run(self.steps, self.steps.describe_execution(executionArn=arn), list(self.waits))
 
     def mails(self) -> list[dict[str, str]]:
         """What was published to the failure topic: `Subject` and `Message`."""

@@ -179,14 +179,14 @@ def child(machine: Machine) -> Machine:
 
 def child_of(machine: Machine, distributed_map: str) -> Machine:
     """A Distributed Map's item processor as a state machine of its own, so that its history can be read."""
-    steps = boto3.client("stepfunctions", REGION)
+    steps = machine.steps
     parent = json.loads(steps.describe_state_machine(stateMachineArn=machine.arn)["definition"])
     processor = parent["States"][distributed_map]["ItemProcessor"]
     definition = {key: value for key, value in processor.items() if key != "ProcessorConfig"}
     arn = steps.create_state_machine(
         name="child", definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/machine"
     )["stateMachineArn"]
-    return Machine(arn, machine.scripts, machine.waits)
+    return Machine(steps, arn, machine.scripts, machine.waits)
 
 
 CHILD_INPUT = {"plan": plan(), "piece": piece(0), "execution_arn": "arn:x"}
