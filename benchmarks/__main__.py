@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, and write docs/performance.md, its figures (.json) and its plot (.svg)."""
+"""`python -m benchmarks`: measure, and write docs/performance.md, its figures (.json) and its plots (.svg)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import datasets, fan_out, limits, peers, pipeline, plot, refresh, report
+from benchmarks import datasets, fan_out, limits, peers, pipeline, plot, refresh, report, table_limit
 from benchmarks.bench import Bench
 from benchmarks.performance import Circumstances, Performance
 from benchmarks.scale import FULL, QUICK
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.scale import Scale
 
-PARTS = ("peers", "fan_out", "limits", "refresh", "pipeline")
+PARTS = ("peers", "fan_out", "limits", "table_limit", "refresh", "pipeline")
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -28,12 +28,15 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="few rows, once: only to see that all of it runs")
     parser.add_argument("--latency", type=float, default=peers.LATENCY_SECONDS, help="of the sink in part peers")
+    parser.add_argument(
+        "--case", default="", help="of part table_limit only cases with this in their name; not written"
+    )
     parser.add_argument("--output", type=Path, help="folder to write to; docs/ unless --quick")
     arguments = parser.parse_args()
     parts = arguments.parts or list(PARTS)
     if unknown := set(parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(unknown)}")
-    output = arguments.output or (None if arguments.quick else DOCS)
+    output = arguments.output or (None if arguments.quick or arguments.case else DOCS)
     performance = Performance.read(output / "performance.json") if output else Performance()
     began_at = time.monotonic()
 
@@ -42,33 +45,41 @@ def main() -> None:
 
     scale = QUICK if arguments.quick else FULL
     if set(parts) - {"pipeline"}:
-        _measure_loader(performance, parts, scale, arguments.latency, say)
+        _measure_loader(performance, parts, scale, arguments, say)
     if "pipeline" in parts:
         here = Circumstances.here_and_now()
         performance.put("pipeline", here, executions=pipeline.measure(scale, say))
     if output:
         performance.write(output / "performance.json")
         plot.draw(performance, output / "performance.svg")
+        plot.draw_over_time(performance, output / "table-limit.svg")
         (output / "performance.md").write_text(report.markdown(performance))
         print(f"written to {output}")
-    else:
+    elif not arguments.case:
         print(report.markdown(performance))
 
 
 def _measure_loader(
-    performance: Performance, parts: list[str], scale: Scale, latency: float, say: Callable[[str], None]
+    performance: Performance,
+    parts: list[str],
+    scale: Scale,
+    arguments: argparse.Namespace,
+    say: Callable[[str], None],
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, Bench(Path(folder)) as bench:
         directory = Path(folder)
-        say("writing Parquet files")
-        wide = datasets.write(directory, "wide", row_groups=scale.wide_row_groups, row_group_rows=scale.row_group_rows)
+        if {"peers", "fan_out", "limits"} & set(parts):
+            say("writing Parquet files")
+            wide = datasets.write(
+                directory, "wide", row_groups=scale.wide_row_groups, row_group_rows=scale.row_group_rows
+            )
         if "peers" in parts:
             narrow = datasets.write(
                 directory, "narrow", row_groups=scale.narrow_row_groups, row_group_rows=scale.row_group_rows
             )
             here = Circumstances.here_and_now()
-            figures = peers.measure(bench, [wide, narrow], scale, latency, say)
-            performance.put("peers", here, latency_seconds=latency, runs=figures)
+            figures = peers.measure(bench, [wide, narrow], scale, arguments.latency, say)
+            performance.put("peers", here, latency_seconds=arguments.latency, runs=figures)
         if "fan_out" in parts:
             here = Circumstances.here_and_now()
             performance.put("fan_out", here, runs=fan_out.measure(bench, wide, scale, say))
@@ -82,6 +93,9 @@ def _measure_loader(
                 files=limits.measure_files(bench, wide, single, scale, say),
                 cold_starts=limits.measure_cold_starts(bench, tiny, scale, say),
             )
+        if "table_limit" in parts:
+            here = Circumstances.here_and_now()
+            performance.put("table_limit", here, runs=table_limit.measure(bench, directory, scale, say, arguments.case))
         if "refresh" in parts:
             bucket = datasets.write(
                 directory, "bucket", row_groups=scale.wide_row_groups, row_group_rows=scale.row_group_rows

@@ -1,6 +1,6 @@
-"""Starting what is measured: a sink for each run, one object store, and the ways, each in a process of its own.
+"""Starting what is measured: a sink for each run, one object store and ledger, and the ways, each in its own process.
 
-Where the machine has two cores or more, sink and store share the first and the ways the last, so that "rows per
+Where the machine has two cores or more, sink, store and ledger share the first and the ways the last, so that "rows per
 second" are those of one core, and nothing but the ways runs on it.
 """
 
@@ -46,6 +46,7 @@ class Work:
     in_flight: int = IN_FLIGHT
     imports: tuple[str, ...] = ()
     known: str | None = None
+    sort_key: str | None = None
 
     @property
     def row_count(self) -> int:
@@ -60,7 +61,7 @@ class Run:
     usages: list[Usage]
     sink: SinkReport
     stored: dict[str, int]
-    """How often each key was stored, if the sink was told the key."""
+    """How often each key was stored, if that was asked for."""
 
     @property
     def rows(self) -> int:
@@ -93,6 +94,8 @@ class Bench:
         self._way_core = cores[-1] if len(cores) > 1 else None
         self._cores = set(cores)
         self._store_url = ""
+        self._ledger_url = ""
+        self._runs = 0
 
     @property
     def pinned(self) -> bool:
@@ -107,17 +110,22 @@ class Bench:
                 running.callback(os.sched_setaffinity, 0, self._cores)
             store = running.enter_context(_process("benchmarks.object_store", str(self._directory)))
             self._store_url = f"http://127.0.0.1:{_line(store)}"
+            ledger = running.enter_context(_process("benchmarks.ledger"))
+            self._ledger_url = f"http://127.0.0.1:{_line(ledger)}"
             self._running = running.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def run(self, behaviour: SinkBehaviour, *works: Work, changed: int | None = None) -> Run:
+    def run(
+        self, behaviour: SinkBehaviour, *works: Work, changed: int | None = None, ask_for_keys: bool = False
+    ) -> Run:
         """Run ways at the same time, against a new sink; `changed` rows are to be written (None: all of them).
 
         Raises RowsUnaccountedFor if the sink got other rows.
         """
+        self._runs += 1
         with DynamoDbSink(behaviour) as sink, ExitStack() as running:
             environment = _environment(sink, self._store_url)
             ways = []
@@ -128,7 +136,9 @@ class Bench:
                     row_groups=work.row_groups,
                     rows=work.row_count,
                     key=work.key,
-                    store_url=self._store_url,
+                    sort_key=work.sort_key,
+                    ledger_url=self._ledger_url,
+                    load=f"load-{self._runs}",
                     in_flight=work.in_flight,
                     piece=f"{number:05}",
                     core=self._way_core,
@@ -142,7 +152,7 @@ class Bench:
             for way in ways:
                 _begin(way)
             usages = [Usage(**json.loads(_line(way))) for way in ways]
-            run = Run(usages, sink.report(), sink.stored() if behaviour.key else {})
+            run = Run(usages, sink.report(), sink.stored() if ask_for_keys else {})
         rows = sum(work.row_count for work in works)
         _check(run, rows, rows if changed is None else changed)
         return run

@@ -16,11 +16,16 @@ from local import reviews
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from benchmarks.task import Task
 
 KEY = "review_id"
+COLLECTION = "customer_id"
+"""The partition key of tables in which KEY is the sort key."""
 HASH = "load_hash"
-NARROW = [KEY, "customer_id", "product_id", "star_rating", "helpful_votes"]
+NARROW = [KEY, COLLECTION, "product_id", "star_rating", "helpful_votes"]
 _NARROW_SCHEMA = pa.schema([reviews.SCHEMA.field(name) for name in NARROW])
 _BUCKET_SCHEMA = reviews.SCHEMA.append(pa.field(HASH, pa.int32()))
 
@@ -56,6 +61,24 @@ def write(directory: Path, name: str, *, row_groups: int, row_group_rows: int) -
     schema = {"narrow": _NARROW_SCHEMA, "bucket": _BUCKET_SCHEMA}.get(name, reviews.SCHEMA)
     batches = (batch.select(schema.names) for batch in map(_hashed, reviews.batches(row_groups * row_group_rows)))
     reviews.write_parquet(path, batches, schema=schema, row_group_rows=row_group_rows)
+    return Dataset(name, path, row_groups, row_group_rows)
+
+
+def customer(number: int) -> str:
+    """The value of COLLECTION that stands for a number; their order is that of the numbers."""
+    return f"customer-{number:08}"
+
+
+def write_collections(
+    directory: Path, name: str, customers: NDArray[np.int64], order: NDArray[np.int64], *, row_groups: int
+) -> Dataset:
+    """Write narrow rows whose customers are given, and of these the rows `order`, in that order."""
+    path = directory / f"{name}.parquet"
+    rows = pa.Table.from_batches(batch.select(NARROW) for batch in reviews.batches(len(customers)))
+    names = pa.array(list(map(customer, customers.tolist())))
+    rows = rows.set_column(rows.schema.get_field_index(COLLECTION), COLLECTION, names).take(order)
+    row_group_rows = len(order) // row_groups
+    reviews.write_parquet(path, rows.to_batches(), schema=_NARROW_SCHEMA, row_group_rows=row_group_rows)
     return Dataset(name, path, row_groups, row_group_rows)
 
 

@@ -56,7 +56,7 @@ def measure(bench: Bench, dataset: Dataset, scale: Scale, report: Callable[[str]
     for repetition in range(scale.fan_out_repetitions):
         for loaders in scale.fan_out:
             for table, (behaviour, in_flight) in tables.items():
-                works = [Work("piece_loader", dataset, [number], KEY, None, in_flight) for number in range(loaders)]
+                works = [Work("piece_loader", dataset, [number], KEY, in_flight=in_flight) for number in range(loaders)]
                 run = bench.run(behaviour, *works)
                 seconds = [usage.wall_seconds for usage in run.usages]
                 figures.append(

@@ -69,7 +69,7 @@ def measure_unprocessed(bench: Bench, dataset: Dataset, scale: Scale) -> Unproce
     behaviour = SinkBehaviour(
         latency_seconds=LATENCY_SECONDS, unprocessed_share=UNPROCESSED_SHARE, key=KEY, strict=True
     )
-    run = bench.run(behaviour, Work("piece_loader", dataset, row_groups, KEY))
+    run = bench.run(behaviour, Work("piece_loader", dataset, row_groups, KEY), ask_for_keys=True)
     if run.stored != dict.fromkeys(keys(dataset, row_groups), 1):
         raise RowsUnaccountedFor("the keys that were stored are not those of the file, each once")
     return UnprocessedFigure(

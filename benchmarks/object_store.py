@@ -1,7 +1,7 @@
-"""A process that is S3 and the ledger table for the loader: objects that are read and written, UpdateItem and GetItem.
+"""A process that is S3 for the loader: objects that are read and written.
 
 `python -m benchmarks.object_store <directory>` prints its port and serves the directory's files as objects until its
-standard input ends. A ledger that forgets suffices, as every load that is measured begins at its first row.
+standard input ends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 BUCKET = "benchmark"
-_ATTRIBUTES = b'{"Attributes":{}}'
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -45,18 +44,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         """Answer PutObject, whatever its conditions."""
-        body = self._body()
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         self._path().write_bytes(body)
         self._answer(len(body), content_length=0)
-
-    def do_POST(self) -> None:
-        """Answer UpdateItem, and GetItem of a row that is not there."""
-        self._body()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-amz-json-1.0")
-        self.send_header("Content-Length", str(len(_ATTRIBUTES)))
-        self.end_headers()
-        self.wfile.write(_ATTRIBUTES)
 
     def _path(self) -> Path:
         """The file of an object, whose name is all of the key."""
@@ -71,9 +61,6 @@ class Handler(BaseHTTPRequestHandler):
         first, last = wanted.groups()
         begin = int(first) if first else max(0, size - int(last))
         return begin, min(int(last) + 1, size) if first and last else size
-
-    def _body(self) -> bytes:
-        return self.rfile.read(int(self.headers["Content-Length"]))
 
     def _answer(self, size: int, *, content_length: int) -> None:
         self.send_response(200)

@@ -1,4 +1,4 @@
-"""docs/performance.svg: CPU time per million rows by way, and rows per second by number of loaders."""
+"""The plots of docs/: performance.svg (cost by way, rate by number of loaders), table-limit.svg (rate over time)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from benchmarks import table_limit
 from benchmarks.peers import WAYS
 from benchmarks.report import NAMES, cpu_per_million
 
@@ -31,6 +32,46 @@ def draw(performance: Performance, path: Path) -> None:
         _draw_peers(left, performance.parts["peers"]["runs"])
     if "fan_out" in performance.parts:
         _draw_fan_out(right, performance.parts["fan_out"]["runs"])
+    _save(figure, path)
+
+
+def draw_over_time(performance: Performance, path: Path) -> None:
+    """Draw the rows per second of loads at the table's limit, if they were measured."""
+    if "table_limit" not in performance.parts:
+        return
+    runs = [run for run in performance.parts["table_limit"]["runs"] if run["repetition"] == 0]
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    panels = {
+        f"{table_limit.NEW} partitions": [run for run in runs if run["case"].startswith(f"{table_limit.NEW} ")],
+        f"{table_limit.WARM} partitions, 1,000 rows a key": [
+            run for run in runs if run["case"] in {table_limit.RANDOM, table_limit.SORTED}
+        ],
+        table_limit.GROWS: [run for run in runs if run["case"] == table_limit.GROWS],
+        table_limit.SHARED: [run for run in runs if run["case"] == table_limit.SHARED],
+    }
+    for axes, (title, shown) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+        _draw_rates(axes, title, shown)
+    _save(figure, path)
+
+
+def _draw_rates(axes: Axes, title: str, runs: list[dict[str, Any]]) -> None:
+    for run in runs:
+        # The last second is not a whole one.
+        rates = run["rows_by_second"][:-1]
+        label = "rows stored" if run["case"] == title else run["case"].removeprefix(f"{title}, ")
+        axes.plot([second + 0.5 for second in range(len(rates))], rates, label=label)
+    steps, end = runs[0]["limit_steps"], max(len(run["rows_by_second"]) for run in runs)
+    seconds, limits = [*(second for second, _ in steps), end], [*(rate for _, rate in steps), steps[-1][1]]
+    axes.step(seconds, limits, where="post", color="#444444", linestyle="--", label="the table's limit")
+    axes.set_title(title)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("rows per second")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.legend(loc="lower right")
+
+
+def _save(figure: Figure, path: Path) -> None:
     # Without these two, every drawing of the same figures would be another file.
     with mpl.rc_context({"svg.hashsalt": "performance"}):
         figure.savefig(path, metadata={"Date": None})

@@ -22,6 +22,10 @@ class Scale:
     file_rows: tuple[int, ...]
     cold_starts: int
     refresh_rows: int
+    limit_units: int
+    """Write units per second of each partition in part table_limit."""
+    limit_second: float
+    """How long that part's seconds last: what is measured of a table that changes needs real ones."""
     pipeline_rows: tuple[int, ...]
 
 
@@ -47,6 +51,8 @@ FULL = Scale(
     file_rows=(100_000, 500_000, 2_000_000),
     cold_starts=5,
     refresh_rows=1_000_000,
+    limit_units=1_000,
+    limit_second=1.0,
     pipeline_rows=(10_000, 100_000, 1_000_000),
 )
 
@@ -72,5 +78,7 @@ QUICK = Scale(
     file_rows=(10_000,),
     cold_starts=1,
     refresh_rows=5_000,
+    limit_units=400,
+    limit_second=0.02,
     pipeline_rows=(1_000,),
 )

@@ -20,9 +20,12 @@ class Task:
     rows: int
     key: str
     """The column that is the table's partition key."""
-    store_url: str
-    """Where S3 and the ledger table are."""
+    ledger_url: str
+    load: str
+    """The load's name in the ledger, which no other has there."""
     in_flight: int
+    sort_key: str | None = None
+    """The column that is the table's sort key, if it has one; the loader alone knows it."""
     piece: str = "00000"
     core: int | None = None
     """The core to stay on; None leaves it to the system."""

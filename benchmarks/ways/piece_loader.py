@@ -13,8 +13,9 @@ import botocore.session
 
 import lean_arrow  # noqa: F401
 from benchmarks.datasets import lengths
+from benchmarks.ledger import LEDGER
 from benchmarks.object_store import BUCKET
-from benchmarks.task import LOAD, TABLE
+from benchmarks.task import TABLE
 from dynamo_load.accounting.ledger import PieceLedger
 from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader
@@ -37,7 +38,8 @@ _SECONDS_LEFT = 900.0
 def prepare(task: Task) -> Callable[[], int]:
     """Make a loader for the task's row groups, which must be as many rows as the task has."""
     piece = piece_of(task)
-    loader = loader_of(task, piece, mapping_of(TargetTable(TABLE, (KeyAttribute(task.key, "S"),))))
+    key = [KeyAttribute(name, "S") for name in (task.key, task.sort_key) if name]
+    loader = loader_of(task, piece, mapping_of(TargetTable(TABLE, tuple(key))))
     return lambda: loader.load(piece).written
 
 
@@ -55,14 +57,14 @@ def piece_of(task: Task, bucket: int | None = None) -> Piece:
 def loader_of(task: Task, piece: Piece, mapping: ItemMapping, refresh: BucketRefresh | None = None) -> PieceLoader:
     """Make a loader as LoadDynamoFunction does, whose S3, ledger and target are those of the task."""
     s3 = boto3.client("s3")
-    dynamodb = boto3.client("dynamodb", endpoint_url=task.store_url)
+    dynamodb = boto3.client("dynamodb", endpoint_url=task.ledger_url)
     return PieceLoader(
         s3=s3,
         bucket=BUCKET,
         mapping=mapping,
-        ledger=PieceLedger(dynamodb, "ledger", LOAD, piece.name, piece.rows, busy_until=0.0),
-        lock=TableLock(dynamodb, "ledger", TABLE, "benchmark"),
-        rejects=RejectedRows(s3, BUCKET, LOAD, piece.name),
+        ledger=PieceLedger(dynamodb, LEDGER, task.load, piece.name, piece.rows, busy_until=0.0),
+        lock=TableLock(dynamodb, LEDGER, TABLE, "benchmark"),
+        rejects=RejectedRows(s3, BUCKET, task.load, piece.name),
         rejects_allowed=0,
         transport=BatchTransport(
             table=TABLE,

@@ -45,6 +45,8 @@ class SinkBehaviour:
     """Answers arrive a few bytes at a time."""
     key: str | None = None
     """Attribute whose values are counted, each for itself; None counts rows only, which is cheapest."""
+    hot_key: str | None = None
+    """Value of the partition key whose rows are counted for themselves too (needs `capacity`)."""
     strict: bool = False
     """Parse every body as JSON too and record what DynamoDB would refuse."""
     consumed_capacity: bool = True
@@ -97,8 +99,12 @@ class SinkReport:
     """Keys that were stored or deleted more than once."""
     rows_by_second: dict[int, int] = field(default_factory=dict)
     """Rows received in each epoch second, the ones sent again included."""
+    began_at: float = 0.0
+    """Seconds on the machine's monotonic clock: the first request."""
     rows_stored_by_tenth: list[int] = field(default_factory=list)
-    """In each tenth of a second, from the first request on; so are the next two."""
+    """In each tenth of a second, from the first request on; so are the next three."""
+    hot_rows_stored_by_tenth: list[int] = field(default_factory=list)
+    """Those of them that have the hot key."""
     other_asked_by_tenth: list[int] = field(default_factory=list)
     """Write units that the other traffic asked for."""
     other_throttled_by_tenth: list[int] = field(default_factory=list)

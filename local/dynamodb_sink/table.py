@@ -58,6 +58,8 @@ class Table:
         self._stored: Counter[bytes] = Counter()
         self._rows_by_second: Counter[int] = Counter()
         self._stored_by_tenth: Counter[int] = Counter()
+        self._hot_key = json.dumps(behaviour.hot_key or "")[1:-1].encode()
+        self._hot_by_tenth: Counter[int] = Counter()
         self._answers: Counter[str] = Counter()
         self.report = SinkReport()
 
@@ -74,6 +76,7 @@ class Table:
         self.report.rows_stored_by_tenth = _by_tenth(self._stored_by_tenth)
         if self._capacity is not None:
             self._capacity.pass_time(self._moment())
+            self.report.hot_rows_stored_by_tenth = _by_tenth(self._hot_by_tenth)
             self.report.other_asked_by_tenth = _by_tenth(self._capacity.other_asked)
             self.report.other_throttled_by_tenth = _by_tenth(self._capacity.other_throttled)
         return http_answer(json.dumps(asdict(self.report)).encode())
@@ -94,7 +97,7 @@ class Table:
     def _moment(self) -> float:
         """Seconds since the first request."""
         if self._began_at is None:
-            self._began_at = self._clock()
+            self._began_at = self.report.began_at = self._clock()
         return self._clock() - self._began_at
 
     def _draw(self, share: float) -> bool:
@@ -122,6 +125,7 @@ class Table:
         """The answer to a request of which all is stored that the table takes."""
         at = self._moment()
         limits: list[Limit | None] = [None] * rows
+        keys: list[bytes] = []
         if self._capacity is not None:
             keys = self._partition_key.findall(body)
             if len(keys) != rows:
@@ -131,6 +135,9 @@ class Table:
             if exceeded and len(exceeded) == len(limits):
                 return _throttled(*exceeded)
         left = [bool(limit) or self._draw(self._behaviour.unprocessed_share) for limit in limits]
+        if self._behaviour.hot_key:
+            hot = sum(key == self._hot_key and not is_left for key, is_left in zip(keys, left, strict=True))
+            self._hot_by_tenth[int(at * TENTHS)] += hot
         return self._spoil(self._write(body, left, at))
 
     def _write(self, body: bytes, left: list[bool], at: float) -> Reply:
