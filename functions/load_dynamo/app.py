@@ -23,7 +23,7 @@ from dynamo_load.writing.budget import WriteBudget
 from dynamo_load.writing.dry_run import DryRun
 from dynamo_load.writing.transport import BatchTransport
 from environment import number, required, whole_number
-from locks.table import TableLock
+from locks.table import LoaderHold
 from telemetry import logger, traced
 
 
@@ -76,7 +76,7 @@ def _loader(
         bucket=plan.bucket,
         mapping=plan.mapping,
         ledger=PieceLedger(dynamodb, settings.ledger_table, plan.load_id, piece.name, piece.rows, busy_until=ended_at),
-        lock=TableLock(dynamodb, settings.ledger_table, target.name, execution_arn),
+        lock=LoaderHold(dynamodb, settings.ledger_table, target.name, execution_arn, client("stepfunctions")),
         rejects=RejectedRows(s3, plan.bucket, plan.load_id, piece.name),
         rejects_allowed=plan.limits.rejects_allowed,
         transport=DryRun() if plan.dry_run else _transport(plan, settings, seconds_left),

@@ -9,6 +9,7 @@ learns that it has lost it. A load that a holder has noted stays noted until the
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,20 @@ _SECONDS_TO_BE_KNOWN = 60.0
 
 @dataclass(frozen=True)
 class _Hold:
-    """A row as it was found; `touched_at` in epoch seconds."""
+    """A row as it was found: `touched_at` in epoch seconds, `stopped` the redrive as of which its holder was."""
 
     holder: str
     version: str
     touched_at: float
+    stopped: int | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an execution stands with a lock: which `other` one holds it, and the redrive as of which it was `stopped`."""
+
+    other: str | None
+    stopped: int | None
 
 
 class ExecutionLock:
@@ -61,9 +71,12 @@ class ExecutionLock:
         hold = self._touch("(#holder = :asked AND #version = :version)", asked)
         return hold.holder if hold else None
 
-    def touch(self) -> str | None:
-        """Show that this execution is at work; return the ARN of the other one that holds the lock now, or None."""
-        hold = self._touch("#holder = :me", {})
+    def touch(self, *, stays_stopped: bool = False) -> str | None:
+        """Show that this execution is at work; return the ARN of the other one that holds the lock now, or None.
+
+        Who is at work before or after its loaders is not stopped any more, unless it `stays_stopped`.
+        """
+        hold = self._touch("#holder = :me", {}, stays_stopped=stays_stopped)
         return hold.holder if hold else None
 
     def note(self, load_id: str) -> str | None:
@@ -76,10 +89,30 @@ class ExecutionLock:
         row = self._row()
         return row["load"]["S"] if "load" in row else None
 
-    def holder(self) -> str | None:
-        """Look, by one consistent read, which execution holds the lock; return its ARN if it is another, or None."""
+    def standing(self) -> Standing:
+        """Look, by one consistent read, who holds the lock, and whether this execution was stopped."""
         row = self._row()
-        return row["holder"]["S"] if row and row["holder"]["S"] != self._execution else None
+        if row and row["holder"]["S"] != self._execution:
+            return Standing(row["holder"]["S"], None)
+        return Standing(None, _stopped(row))
+
+    def stop(self, redrives: int) -> None:
+        """Note that this execution has ended, as of that redrive; nothing if another one holds the lock by now."""
+        self._change_own(
+            "SET stoppedRedrives = :redrives",
+            "attribute_not_exists(stoppedRedrives) OR stoppedRedrives < :redrives",
+            redrives,
+        )
+
+    def goes_on(self, states: SFNClient, stopped: int) -> bool:
+        """Whether this execution, stopped as of that redrive, was redriven since; then it is not noted as stopped."""
+        with named_failures():
+            execution = states.describe_execution(executionArn=self._execution)
+        # It only grows: an answer of a moment before, as Step Functions may give, can but say no too long.
+        if execution.get("redriveCount", 0) <= stopped:
+            return False
+        self._change_own("REMOVE stoppedRedrives", "stoppedRedrives = :redrives", stopped)
+        return True
 
     def condition(self) -> ConditionCheckTypeDef:
         """The condition, for a transaction, that this execution holds the lock."""
@@ -91,12 +124,29 @@ class ExecutionLock:
             "ExpressionAttributeValues": {":me": {"S": self._execution}},
         }
 
+    def _change_own(self, update: str, condition: str, redrives: int) -> None:
+        """Change the row if this execution holds the lock and the condition holds, too."""
+        with named_failures(), suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=self._key,
+                UpdateExpression=update,
+                ConditionExpression=f"#holder = :me AND ({condition})",
+                ExpressionAttributeNames={"#holder": "holder"},
+                ExpressionAttributeValues={":me": {"S": self._execution}, ":redrives": {"N": str(redrives)}},
+            )
+
     def _row(self) -> Mapping[str, Any]:
         with named_failures():
             return self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item", {})
 
     def _touch(
-        self, condition: str, values: dict[str, AttributeValueTypeDef], load_id: str | None = None
+        self,
+        condition: str,
+        values: dict[str, AttributeValueTypeDef],
+        load_id: str | None = None,
+        *,
+        stays_stopped: bool = False,
     ) -> _Hold | None:
         """Write this execution into the row if it has none or the condition holds; else return what is there."""
         names = {"#holder": "holder", "#version": "version"}
@@ -109,7 +159,7 @@ class ExecutionLock:
                 self._dynamodb.update_item(
                     TableName=self._table,
                     Key=self._key,
-                    UpdateExpression=f"{update} ADD #version :one",
+                    UpdateExpression=f"{update}{'' if stays_stopped else ' REMOVE stoppedRedrives'} ADD #version :one",
                     ConditionExpression=f"attribute_not_exists(#holder) OR {condition}",
                     ExpressionAttributeNames=names,
                     ExpressionAttributeValues=values,
@@ -118,8 +168,12 @@ class ExecutionLock:
             except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
                 # botocore's model gives the error the item that it was refused for, its type stubs don't.
                 row: Mapping[str, Any] = error.response["Item"]  # type: ignore[typeddict-item]
-                return _Hold(row["holder"]["S"], row["version"]["N"], float(row["touchedAt"]["N"]))
+                return _Hold(row["holder"]["S"], row["version"]["N"], float(row["touchedAt"]["N"]), _stopped(row))
         return None
+
+
+def _stopped(row: Mapping[str, Any]) -> int | None:
+    return int(row["stoppedRedrives"]["N"]) if "stoppedRedrives" in row else None
 
 
 def _may_be_running(states: SFNClient, hold: _Hold) -> bool:
@@ -130,6 +184,9 @@ def _may_be_running(states: SFNClient, hold: _Hold) -> bool:
             return _touched_lately(hold)
     if execution["status"] not in _ENDED:
         return True
+    if hold.stopped is not None and execution.get("redriveCount", 0) <= hold.stopped:
+        # Whatever touched the lock after that was left behind; a redrive, if it was at work, would have said so.
+        return False
     return hold.touched_at > execution["stopDate"].timestamp() and _touched_lately(hold)
 
 

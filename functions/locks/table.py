@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from locks.errors import TableIsBeingLoaded
+from locks.errors import LoadStopped, TableIsBeingLoaded
 from locks.execution_lock import ExecutionLock
 
 if TYPE_CHECKING:
@@ -58,7 +58,11 @@ class TableLock:
 
     def check(self) -> None:
         """Look whether the table is still this execution's."""
-        self._refuse(self._lock.holder())
+        self._refuse(self._lock.standing().other)
+
+    def stop(self, redrives: int) -> None:
+        """Have the loaders of this execution stop, which has ended as of that redrive."""
+        self._lock.stop(redrives)
 
     def condition(self) -> ConditionCheckTypeDef:
         """The condition, for a transaction, that the table is this execution's."""
@@ -70,3 +74,29 @@ class TableLock:
                 f"start a new load when execution {holder} has ended: it has taken table {self._table} since this "
                 "load was stopped or failed."
             )
+
+
+class LoaderHold(TableLock):
+    """The hold of a loader, which stops with its execution: Step Functions does not end the functions of one.
+
+    `begin` and `check` raise LoadStopped, too, until the execution is redriven.
+    """
+
+    def __init__(
+        self, dynamodb: DynamoDBClient, ledger_table: str, table: str, execution_arn: str, states: SFNClient
+    ) -> None:
+        super().__init__(dynamodb, ledger_table, table, execution_arn)
+        self._states, self._execution = states, execution_arn
+
+    def begin(self) -> None:
+        """Show that this loader begins, unless its execution was stopped."""
+        # In this order: what was stopped shows no sign of life, for which others would have to wait.
+        self.check()
+        self._refuse(self._lock.touch(stays_stopped=True))
+
+    def check(self) -> None:
+        """Look whether the table is still this execution's, and that still runs."""
+        standing = self._lock.standing()
+        self._refuse(standing.other)
+        if standing.stopped is not None and not self._lock.goes_on(self._states, standing.stopped):
+            raise LoadStopped(f"execution {self._execution} was stopped, and so is this loader, until it is redriven.")

@@ -22,6 +22,7 @@ class Settings:
 
     statements: StatementSettings
     login: RedshiftLogin
+    ledger_table: str
     allowed_procedures: tuple[str, ...]
 
 
@@ -30,6 +31,7 @@ def _settings() -> Settings:
     return Settings(
         statements=StatementSettings.from_environment(os.environ),
         login=RedshiftLogin.from_environment(os.environ),
+        ledger_table=required(os.environ, "LEDGER_TABLE"),
         allowed_procedures=tuple(required(os.environ, "ALLOWED_PROCEDURES").split(",")),
     )
 
@@ -40,7 +42,7 @@ def _settings() -> Settings:
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Submit the procedure that the execution's input names; the outcome comes through the task token."""
     settings = _settings()
-    settings.statements.submitter(settings.login).submit_for(
+    settings.statements.submitter(settings.login, settings.ledger_table).submit_for(
         event,
         StatementKind.STORED_PROCEDURE,
         lambda _: procedure_call(

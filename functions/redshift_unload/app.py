@@ -27,6 +27,7 @@ class Settings:
 
     statements: StatementSettings
     login: RedshiftLogin
+    ledger_table: str
     bucket: str
     options: UnloadOptions
     query: str
@@ -37,6 +38,7 @@ def _settings() -> Settings:
     return Settings(
         statements=StatementSettings.from_environment(os.environ),
         login=RedshiftLogin.from_environment(os.environ),
+        ledger_table=required(os.environ, "LEDGER_TABLE"),
         bucket=required(os.environ, "DATA_BUCKET"),
         options=UnloadOptions.from_environment(os.environ),
         query=os.environ.get("UNLOAD_QUERY", ""),
@@ -54,7 +56,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """
     settings = _settings()
     kind, make = _STATEMENTS[event["statement"]]
-    settings.statements.submitter(settings.login).submit_for(event, kind, lambda name: make(event, name, settings))
+    submitter = settings.statements.submitter(settings.login, settings.ledger_table)
+    submitter.submit_for(event, kind, lambda name: make(event, name, settings))
 
 
 def _count(event: dict[str, Any], _name: str, settings: Settings) -> Statement:

@@ -78,9 +78,9 @@ class RedshiftLogin:
 
 
 class RedshiftDataApi:
-    """Submits and describes statements. Each method raises RedshiftBusy and RedshiftUnavailable.
+    """Submits, describes and cancels statements. Each method raises RedshiftBusy and RedshiftUnavailable.
 
-    Only the IAM role that submitted a statement may describe it, so submitter and callback share a role.
+    Only the IAM role that submitted a statement may describe or cancel it, so all who do share a role.
     """
 
     def __init__(self, client: RedshiftDataAPIServiceClient) -> None:
@@ -129,6 +129,24 @@ class RedshiftDataApi:
             duration_seconds=round(max(answer.get("Duration", 0), 0) / 1e9, 3),
             has_result_set=answer.get("HasResultSet", False),
         )
+
+    def find(self, name: str) -> str | None:
+        """Return the id of the statement that this role has submitted under a name, or None if there is none.
+
+        Raises AwsRefused, too. For what got lost alone: ListStatements answers three times a second for an account.
+        """
+        with _named_failures():
+            # A name is looked for as the beginning of one, and by default only among the finished.
+            for page in self._client.get_paginator("list_statements").paginate(StatementName=name, Status="ALL"):
+                for statement in page["Statements"]:
+                    if statement.get("StatementName") == name:
+                        return statement["Id"]
+        return None
+
+    def cancel(self, statement_id: str) -> None:
+        """Cancel a statement that runs. Raises AwsRefused, too, if it does not run, not yet or no longer."""
+        with _named_failures():
+            self._client.cancel_statement(Id=statement_id)
 
     def first_row(self, statement_id: str) -> dict[str, Any]:
         """Return the first row of a statement's result set by column name, fit for JSON; empty if there is none.

@@ -41,3 +41,11 @@ class StatementFailed(PipelineError):
 
 class StatementAborted(PipelineError):
     """The statement was cancelled before it finished."""
+
+
+class StatementStopping(TransientError):
+    """The statement of the run before is being cancelled; when it has ended, a redrive runs it anew."""
+
+
+class ExecutionStopped(PipelineError):
+    """The execution was stopped before its statement was submitted, or while it was."""

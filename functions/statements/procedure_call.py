@@ -100,7 +100,8 @@ def _as_argument(value: Any) -> Any:
 class ProcedureRequest(ExecutionInput):
     """The payload: `spname`, and either `event_message` or `arguments` (or neither, for a procedure without any).
 
-    An argument is a scalar, or `{"value": …, "type": …}`.
+    An argument is a scalar, or `{"value": …, "type": …}`. `keep_statement` lets the procedure run on when the execution
+    is stopped.
     """
 
     spname: str
@@ -108,6 +109,7 @@ class ProcedureRequest(ExecutionInput):
     arguments: list[Annotated[Argument, BeforeValidator(_as_argument)]] = Field(
         default_factory=list, max_length=MAX_ARGUMENTS
     )
+    keep_statement: bool = False
 
     @model_validator(mode="after")
     def _one_kind_of_argument(self) -> Self:

@@ -47,3 +47,22 @@ def record_resumption(resumption: Resumption, seconds: float) -> None:
     metrics.add_metric(_METRIC_OF_EVENT[resumption], MetricUnit.Count, 1)
     if resumption in _METRIC_OF_END:
         metrics.add_metric("SecondsFromEventToResume", MetricUnit.Seconds, seconds)
+
+
+def record_cancelled(name: str, statement_id: str) -> None:
+    """Count and log a statement that Redshift was told to cancel."""
+    logger.info("statement cancelled", statement_name=name, statement_id=statement_id)
+    metrics.add_metric("StatementsCancelled", MetricUnit.Count, 1)
+
+
+def record_rescue(name: str, resumption: Resumption) -> None:
+    """Log a statement whose end nobody had told, and count it if its task has been told now."""
+    logger.warning("completion event missed", statement_name=name, resumption=resumption.value)
+    if resumption in _METRIC_OF_END:
+        metrics.add_metric("StatementsRescued", MetricUnit.Count, 1)
+        metrics.add_metric(_METRIC_OF_END[resumption], MetricUnit.Count, 1)
+
+
+def record_watch_failure(name: str, failure: PipelineError) -> None:
+    """Log why a statement could not be looked after."""
+    logger.warning("statement not looked after", statement_name=name, error=type(failure).__name__, cause=str(failure))

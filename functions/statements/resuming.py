@@ -31,6 +31,9 @@ _MAX_OUTPUT_BYTES = 262_144
 _MAX_CAUSE_BYTES = 32_768
 _MAX_REASON_BYTES = 1_000
 
+FORGOTTEN = "FORGOTTEN"
+"""The status of a statement of which Redshift did not tell any more how it ended."""
+
 
 class Resumption(StrEnum):
     """What came of noticing that a statement may have ended. All but the first two change nothing."""
@@ -91,7 +94,14 @@ class TaskResumer:
                     f"{state.status}, try again later."
                 )
             return Resumption.NOT_ENDED
-        return self._tell_all(row, state)
+        return self._tell_all(row, statement_id, state.status, self._outcome(row, state))
+
+    def give_up(self, row: TokenRow, statement_id: str, forgotten: StatementForgotten) -> Resumption:
+        """Fail the task that waits for a statement that Redshift no longer knows; nobody looks for its end any more.
+
+        Raises AwsUnavailable and AwsRefused.
+        """
+        return self._tell_all(row, statement_id, FORGOTTEN, partial(self.fail, error=forgotten))
 
     def fail(self, token: str, error: PipelineError) -> Resumption:
         """Fail the task that holds a token, with the error's class name and its message; LATE if it no longer waits.
@@ -106,15 +116,14 @@ class TaskResumer:
                 return Resumption.LATE
         return Resumption.FAILED
 
-    def _tell_all(self, row: TokenRow, state: StatementState) -> Resumption:
-        tell = self._outcome(row, state)
+    def _tell_all(self, row: TokenRow, statement_id: str, status: str, tell: Callable[[str], Resumption]) -> Resumption:
         told = Resumption.LATE
         # A token that is saved meanwhile may belong to an attempt that was told "still running".
         while row.waiting:
             for token in sorted(row.waiting):
                 answer = tell(token)
                 told = told if answer is Resumption.LATE else answer
-            row = self._tokens.mark_told(row, state.statement_id, state.status)
+            row = self._tokens.mark_told(row, statement_id, status)
         return told
 
     def _outcome(self, row: TokenRow, state: StatementState) -> Callable[[str], Resumption]:

@@ -1,15 +1,19 @@
 """What every function of the callback mechanism needs from its environment, and the parts it makes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from aws_clients import client
 from environment import required
+from executions.notes import ExecutionNotes
 from statements.data_api import RedshiftDataApi, RedshiftLogin
 from statements.resuming import TaskResumer
+from statements.stopping import ExecutionStopper
 from statements.submitting import TaskSubmitter
 from statements.token_store import TokenStore
+from statements.watching import StatementWatch
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,25 @@ class StatementSettings:
         """Return the one way to resume tasks."""
         return TaskResumer(client("stepfunctions"), self._data_api(), self._tokens())
 
-    def submitter(self, login: RedshiftLogin) -> TaskSubmitter:
+    def submitter(self, login: RedshiftLogin, ledger_table: str) -> TaskSubmitter:
         """Return the one way to submit statements."""
-        return TaskSubmitter(self._data_api(), login, self._tokens(), self.resumer())
+        notes = partial(ExecutionNotes, client("dynamodb"), ledger_table)
+        return TaskSubmitter(self._data_api(), login, self._tokens(), self.resumer(), notes)
+
+    def stopper(self, ledger_table: str) -> ExecutionStopper:
+        """Return the one way to stop executions."""
+        return ExecutionStopper(self._data_api(), self._tokens(), client("dynamodb"), ledger_table)
+
+    def watch(self, ledger_table: str, seconds_left: Callable[[], float]) -> StatementWatch:
+        """Return the one way to look after statements."""
+        return StatementWatch(
+            client("stepfunctions"),
+            self._data_api(),
+            self._tokens(),
+            self.resumer(),
+            self.stopper(ledger_table),
+            seconds_left,
+        )
 
     def _data_api(self) -> RedshiftDataApi:
         return RedshiftDataApi(client("redshift-data", self.region))

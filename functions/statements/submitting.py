@@ -6,27 +6,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from errors import PipelineError
+from executions.notes import ExecutionNotes
 from statements.data_api import RedshiftDataApi, RedshiftLogin, Statement
-from statements.errors import OutcomeNotTold, StatementForgotten
+from statements.errors import ExecutionStopped, OutcomeNotTold, StatementForgotten
 from statements.names import StatementKind, statement_name
-from statements.reporting import record_failure, record_second_look, record_submitted
+from statements.reporting import record_cancelled, record_failure, record_second_look, record_submitted
 from statements.resuming import Resumption, TaskResumer
 from statements.tasks import CallbackTask
-from statements.token_store import TokenRow, TokenStore
+from statements.token_store import UNSUBMITTED, TokenRow, TokenStore
 from telemetry import logger
 
 # How long the Data API knows a client token ("Using the Amazon Redshift Data API", idempotency).
 _CLIENT_TOKEN_SECONDS = 8 * 3600
+# What a redrive runs anew.
+_RUN_ANEW = frozenset({"FAILED", "ABORTED", UNSUBMITTED})
 
 
 @dataclass(frozen=True)
 class TaskSubmitter:
-    """Submits statements on behalf of tasks that wait for a token."""
+    """Submits statements on behalf of tasks that wait for a token. `notes` makes those of an execution, by its ARN."""
 
     data_api: RedshiftDataApi
     login: RedshiftLogin
     tokens: TokenStore
     resumer: TaskResumer
+    notes: Callable[[str], ExecutionNotes]
 
     def submit_for(
         self, event: dict[str, Any], kind: StatementKind, make_statement: Callable[[str], Statement]
@@ -49,14 +53,24 @@ class TaskSubmitter:
                 # Before a row is there: what can't be made must not look like what may have run.
                 statement = make_statement(name)
                 row = self.tokens.save_token(name, kind, task)
+                # After the row, which whoever stops the execution looks for once the name is noted.
+                if not self.notes(task.execution_arn).add_statement(name, task.redrives):
+                    raise ExecutionStopped(f"execution {task.execution_arn} was stopped: nothing was submitted for it.")
                 statement_id = row.statement_id or self._execute(row, statement)
             else:
                 row = self.tokens.save_token(name, kind, task)
             logger.append_keys(statement_id=statement_id)
             if row.statement_id is None:
-                self.tokens.save_statement_id(name, statement_id)
+                noted = self.tokens.save_statement_id(name, statement_id)
                 # Not before its id is noted: the next attempt would submit it again, under the same client token.
                 record_submitted()
+                if noted.stopping and not noted.has_ended:
+                    # Whoever stopped the execution found no id to cancel.
+                    self.data_api.cancel(statement_id)
+                    record_cancelled(name, statement_id)
+                    raise ExecutionStopped(
+                        f"execution {task.execution_arn} was stopped, and its statement is cancelled."
+                    )
             if row.attempts > 1:
                 # The statement of the attempt before may have ended already: its event will not come again.
                 self._look_again(row, statement_id)
@@ -77,10 +91,14 @@ class TaskSubmitter:
         last = next(filter(None, map(self.tokens.find, names)), None)
         if last is None:
             return anew
-        if last.redrives == task.redrives or last.statement_id is None:
+        if last.redrives == task.redrives:
             return last.name
-        status = last.status if last.has_ended else self.data_api.describe(last.statement_id).status
-        return anew if status in {"FAILED", "ABORTED"} else last.name
+        return anew if self._status(last) in _RUN_ANEW else last.name
+
+    def _status(self, row: TokenRow) -> str:
+        if row.has_ended or row.statement_id is None:
+            return row.status
+        return self.data_api.describe(row.statement_id).status
 
     def _execute(self, row: TokenRow, statement: Statement) -> str:
         if time.time() - row.created_at > _CLIENT_TOKEN_SECONDS:

@@ -41,6 +41,7 @@ class LoadRequest(ExecutionInput):
     run at once, `rejects_allowed` how many rejected rows a load survives; each None means the stack's parameter.
     `target_table` is loaded in the place of the stack's own, `attributes` gives columns another name in the items.
     `wait` lets a load wait for one into the same table. `dry_run` unloads and reports without writing to the target.
+    `keep_statement` lets the UNLOAD run on when the execution is stopped.
 
     `mode` `changes` writes only rows that differ from what the table is known to hold, `mirror` also deletes what the
     query no longer returns, unless that is more than the share `deletes_allowed` of what is known. `full` forgets what
@@ -60,6 +61,7 @@ class LoadRequest(ExecutionInput):
     attributes: dict[str, str] = Field(default_factory=dict)
     wait: bool = False
     dry_run: bool = False
+    keep_statement: bool = False
     mode: Literal["upsert", "changes", "mirror"] = "upsert"
     deletes_allowed: Share = 0.1
     full: bool = False

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dynamo_load.accounting.ledger import stop_load
+from executions.notes import ExecutionNotes
 from locks.table import TableLock
 from unload.errors import LoadNotResumable
 from unload.request import LoadRequest
@@ -30,6 +31,8 @@ class TableTaker:
         An attempt that comes after one that was killed finds the table its own, and looks for the loaders again. Raises
         TableIsBeingLoaded, LoadNotResumable, LedgerUnavailable, AwsUnavailable and AwsRefused.
         """
+        # Before the lock: whoever stops this execution finds the lock by it.
+        ExecutionNotes(self.dynamodb, self.ledger_table, execution["Id"]).set_table(table)
         lock = TableLock(self.dynamodb, self.ledger_table, table, execution["Id"])
         if request.wait:
             started_at = datetime.fromisoformat(execution["StartTime"]).timestamp()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -79,11 +80,22 @@ class Loads:
             },
         )
 
-    def holder(self, table: str) -> str | None:
+    def lock(self, table: str) -> dict[str, Any]:
+        """The row of a table's lock; empty if there is none."""
         key = {"loadId": {"S": f"table#{table}"}, "entry": {"S": "lock"}}
-        row = self.dynamodb.get_item(TableName=self._ledger, Key=key, ConsistentRead=True).get("Item")
-        holder: str | None = row and row["holder"]["S"]
-        return holder
+        return dict(self.dynamodb.get_item(TableName=self._ledger, Key=key, ConsistentRead=True).get("Item", {}))
+
+    def holder(self, table: str) -> str | None:
+        row = self.lock(table)
+        return row["holder"]["S"] if row else None
+
+    def stop(self, table: str, arn: str) -> None:
+        """Stop the execution that loads a table, and wait until its loaders are told."""
+        self.states.stop_execution(executionArn=arn)
+        deadline = time.monotonic() + 30
+        while "stoppedRedrives" not in self.lock(table):
+            assert time.monotonic() < deadline, "nobody stopped the load"
+            time.sleep(0.1)
 
     def wait_until_held(self, table: str, arn: str) -> None:
         def look() -> None:
@@ -154,7 +166,7 @@ def test_the_table_of_an_execution_that_was_aborted_can_be_loaded_again(loads: L
     loads.wait_until_held("local-sessions", slow)
     assert loads.run("local-sessions").error == "TableIsBeingLoaded"
 
-    loads.states.stop_execution(executionArn=slow)
+    loads.stop("local-sessions", slow)
 
     execution = loads.run("local-sessions")
     assert execution.status == "SUCCEEDED", f"{execution.error}: {execution.cause}"

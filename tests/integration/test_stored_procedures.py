@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,13 +38,17 @@ class Procedures:
 
     def statement(self, execution: Execution) -> dict[str, str]:
         """The token table's row of an execution's statement, as text by attribute."""
-        rows = self.aws.client("dynamodb").scan(
+        (row,) = self.rows(execution.arn)
+        return {name: next(iter(value.values())) for name, value in row.items()}
+
+    def rows(self, arn: str) -> list[dict[str, Any]]:
+        """The token table's rows of an execution."""
+        rows: list[dict[str, Any]] = self.aws.client("dynamodb").scan(
             TableName=self.outputs["MetaTableName"],
             FilterExpression="executionArn = :arn",
-            ExpressionAttributeValues={":arn": {"S": execution.arn}},
+            ExpressionAttributeValues={":arn": {"S": arn}},
         )["Items"]
-        (row,) = rows
-        return {name: next(iter(value.values())) for name, value in row.items()}
+        return rows
 
     def call_back(self, detail: dict[str, Any]) -> None:
         """Deliver a completion event to the callback function once more."""
@@ -153,9 +158,7 @@ def test_a_procedure_that_is_missing_fails_with_redshifts_message(procedures: Pr
 
 
 def test_a_cancelled_statement_fails_as_aborted(procedures: Procedures) -> None:
-    procedures.redshift.query(
-        "CREATE OR REPLACE PROCEDURE public.sp_sleep() AS $$ BEGIN PERFORM pg_sleep(60); END; $$ LANGUAGE plpgsql"
-    )
+    _make_sleeper(procedures)
     cancelled: list[dict[str, Any]] = []
 
     def cancel() -> None:
@@ -166,6 +169,12 @@ def test_a_cancelled_statement_fails_as_aborted(procedures: Procedures) -> None:
     execution = executions.wait(procedures.states, arn, while_running=cancel)
     assert cancelled == [{"done": True}]
     assert (execution.status, execution.error) == ("FAILED", "StatementAborted")
+
+
+def _make_sleeper(procedures: Procedures) -> None:
+    procedures.redshift.query(
+        "CREATE OR REPLACE PROCEDURE public.sp_sleep() AS $$ BEGIN PERFORM pg_sleep(60); END; $$ LANGUAGE plpgsql"
+    )
 
 
 def _running_statement(procedures: Procedures, arn: str) -> Any:
@@ -233,7 +242,66 @@ def test_a_late_event_changes_nothing(procedures: Procedures) -> None:
     procedures.redshift.query(
         "CREATE OR REPLACE PROCEDURE public.sp_nap() AS $$ BEGIN PERFORM pg_sleep(1); END; $$ LANGUAGE plpgsql"
     )
-    arn = executions.start(procedures.states, procedures.machine, {"spname": "public.sp_nap"})
+    payload = {"spname": "public.sp_nap", "keep_statement": True}
+    arn = executions.start(procedures.states, procedures.machine, payload)
+    execution = _stopped_while_its_statement_runs(procedures, arn)
+    row = _ended_statement(procedures, execution)
+    assert row["status"] == "FINISHED"
+    procedures.call_back(
+        {"statementName": row["statementName"], "statementId": row["statementId"], "state": "FINISHED"}
+    )
+    assert procedures.states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+
+
+def test_an_execution_that_is_stopped_has_its_statement_cancelled(procedures: Procedures) -> None:
+    _make_sleeper(procedures)
+    arn = executions.start(procedures.states, procedures.machine, {"spname": "public.sp_sleep"})
+    execution = _stopped_while_its_statement_runs(procedures, arn)
+    row = _ended_statement(procedures, execution)
+    assert row["status"] == "ABORTED"
+    assert "unfinished" not in row
+
+
+def test_a_task_whose_event_is_lost_is_resumed_by_the_watchdog(procedures: Procedures) -> None:
+    events, functions = procedures.aws.client("events"), procedures.aws.client("lambda")
+    events.disable_rule(Name="local-EventBridgeRedshiftEvent")
+    try:
+        arn = executions.start(procedures.states, procedures.machine, {"spname": LOG, "event_message": "lost"})
+
+        def watch() -> None:
+            for row in procedures.rows(arn):
+                if _is_over(procedures, row):
+                    # As if a minute had passed.
+                    procedures.aws.client("dynamodb").update_item(
+                        TableName=procedures.outputs["MetaTableName"],
+                        Key={"statementName": row["statementName"]},
+                        UpdateExpression="SET unfinishedSince = unfinishedSince - :seconds",
+                        ConditionExpression="attribute_exists(unfinished)",
+                        ExpressionAttributeValues={":seconds": {"N": "61"}},
+                    )
+                    answer = functions.invoke(FunctionName="local-WatchStatements")
+                    assert "FunctionError" not in answer, answer["Payload"].read()
+                    watched.append(json.loads(answer["Payload"].read()))
+
+        watched: list[dict[str, int]] = []
+        with suppress(procedures.aws.client("dynamodb").exceptions.ConditionalCheckFailedException):
+            executions.wait(procedures.states, arn, while_running=watch)
+        execution = executions.wait(procedures.states, arn)
+    finally:
+        events.enable_rule(Name="local-EventBridgeRedshiftEvent")
+    assert execution.status == "SUCCEEDED", execution.cause
+    assert watched[0]["succeeded"] == 1
+
+
+def _is_over(procedures: Procedures, row: dict[str, Any]) -> bool:
+    """Whether a statement of the token table has ended, says Redshift."""
+    if "statementId" not in row:
+        return False
+    described = _as_statement_role(procedures).describe_statement(Id=row["statementId"]["S"])
+    return described["Status"] not in {"SUBMITTED", "PICKED", "STARTED"}
+
+
+def _stopped_while_its_statement_runs(procedures: Procedures, arn: str) -> Execution:
     stopped: list[bool] = []
 
     def stop() -> None:
@@ -243,13 +311,16 @@ def test_a_late_event_changes_nothing(procedures: Procedures) -> None:
 
     execution = executions.wait(procedures.states, arn, while_running=stop)
     assert execution.status == "ABORTED"
-    row = procedures.statement(execution)
-    while _as_statement_role(procedures).describe_statement(Id=row["statementId"])["Status"] == "STARTED":
+    return execution
+
+
+def _ended_statement(procedures: Procedures, execution: Execution) -> dict[str, str]:
+    """The row of an execution's statement when its end has been handled, which must be soon."""
+    deadline = time.monotonic() + 30
+    while (row := procedures.statement(execution))["status"] in {"SUBMITTING", "SUBMITTED"}:
+        assert time.monotonic() < deadline, "the statement runs on"
         time.sleep(0.1)
-    procedures.call_back(
-        {"statementName": row["statementName"], "statementId": row["statementId"], "state": "FINISHED"}
-    )
-    assert procedures.states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+    return row
 
 
 def test_sixty_executions_at_once_each_run_their_own_statement_once(procedures: Procedures) -> None:

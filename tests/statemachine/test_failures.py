@@ -42,8 +42,9 @@ class FailingMachine:
 
 @pytest.fixture(params=["redshift_data_api_sp_proces", "redshift_to_dynamo_proces"])
 def failing(request: pytest.FixtureRequest, make_machine: Callable[..., Machine]) -> FailingMachine:
+    given: dict[str, str | int] = {"StatementTimeoutSeconds": 60, "ExecutionTimeoutSeconds": 3600}
     if request.param == "redshift_data_api_sp_proces":
-        machine = make_machine(request.param, RedshiftRunSpsFunctionArn=FUNCTION_ARN, StatementTimeoutSeconds=60)
+        machine = make_machine(request.param, RedshiftRunSpsFunctionArn=FUNCTION_ARN, **given)
         return FailingMachine(machine, "Run Stored Procedure", "Stored Procedure Failed")
     functions = [
         "PrepareLoad",
@@ -56,7 +57,7 @@ def failing(request: pytest.FixtureRequest, make_machine: Callable[..., Machine]
     ]
     timed = ("Prepare", "Statement", "List", "Compare", "Begin", "Load", "Verify")
     timeouts = [f"{name}TimeoutSeconds" for name in timed]
-    given: dict[str, str | int] = {f"{name}FunctionArn": FUNCTION_ARN for name in functions}
+    given |= {f"{name}FunctionArn": FUNCTION_ARN for name in functions}
     given |= dict.fromkeys((*timeouts, "WaitSeconds", "HandOversAllowed"), 60)
     machine = make_machine(request.param, **given, DataBucketName="data")
     return FailingMachine(machine, "Prepare Load", "Load Failed")

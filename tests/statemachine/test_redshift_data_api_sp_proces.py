@@ -20,7 +20,7 @@ from tests.statemachine.interpreter import (
 PAYLOAD = {"spname": "public.sp_etl_log_etl_event", "event_message": "ETL Load Process started"}
 RUN = "Run Stored Procedure"
 RESULT = {"statement_id": "1", "statement_name": "redshift-storedproc-event-|1|a", "rows": 0, "duration_seconds": 0.1}
-NAMED = ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable"]
+NAMED = ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable", "StatementStopping"]
 
 
 @pytest.fixture
@@ -29,6 +29,7 @@ def machine(make_machine: Callable[..., Machine]) -> Machine:
         "redshift_data_api_sp_proces",
         RedshiftRunSpsFunctionArn="arn:aws:lambda:us-east-1:123456789012:function:run",
         StatementTimeoutSeconds=60,
+        ExecutionTimeoutSeconds=3600,
     )
 
 

@@ -20,6 +20,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.dist
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
 import dynamo_load.errors
+import locks.errors
 from errors import TransientError
 from locks.table import LONGEST_WAIT_SECONDS
 from tests.statemachine.conftest import DEFINITIONS
@@ -62,6 +63,7 @@ SUBSTITUTIONS: dict[str, str | int] = {
     "BeginTimeoutSeconds": 60,
     "LoadTimeoutSeconds": 60,
     "VerifyTimeoutSeconds": 60,
+    "ExecutionTimeoutSeconds": 3600,
     "HandOversAllowed": 3,
     "DataBucketName": BUCKET,
 }
@@ -73,8 +75,8 @@ VERIFIED = {"rows_unloaded": 3, "rows_written": 3}
 # The transient errors of each state that tries again, by what its function raises.
 NAMED = {
     "prepare": ["AwsUnavailable", "LedgerUnavailable"],
-    "count": ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable"],
-    "unload": ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable"],
+    "count": ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable", "StatementStopping"],
+    "unload": ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable", "StatementStopping"],
     "list": ["AwsUnavailable", "FileReadInterrupted"],
     "begin": ["AwsUnavailable", "LedgerUnavailable"],
     "verify": ["AwsUnavailable", "LedgerUnavailable"],
@@ -82,7 +84,7 @@ NAMED = {
 # Whatever a loader raises as transient must be retried by the state machine.
 LOADER_ERRORS = [
     name
-    for name, error in vars(dynamo_load.errors).items()
+    for name, error in (vars(dynamo_load.errors) | vars(locks.errors)).items()
     if isinstance(error, type) and issubclass(error, TransientError) and error is not TransientError
 ]
 

@@ -87,8 +87,17 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
     logs = _calls("logs", _LOG_DELIVERY, ANY)
     return {
         STATEMENTS: [
-            *_calls("redshift-data", "DescribeStatement GetStatementResult", ANY),
+            *_calls("redshift-data", "DescribeStatement GetStatementResult ListStatements CancelStatement", ANY),
             *_calls("dynamodb", "GetItem UpdateItem", tokens),
+            *_calls("dynamodb", "Query", f"{tokens}/index/unfinished"),
+            *(
+                call
+                for key in ("execution#x", "table#reviews")
+                for call in _calls("dynamodb", "UpdateItem", ledger, dynamodb_LeadingKeys=key)
+            ),
+            *_calls("states", "DescribeExecution", f"{child}:x"),
+            *_calls("states", "DescribeExecution", f"{child.replace('ToDynamo', 'DataApiSP')}:x"),
+            *_calls("sqs", "ReceiveMessage DeleteMessage GetQueueAttributes", stack.arn("StoppedExecutionsQueue")),
             *_calls("states", "SendTaskSuccess SendTaskFailure", ANY),
             # Lambda sends what the callback could not handle to the queue in the name of the function's role.
             *_calls("sqs", "SendMessage", stack.arn("UnhandledEventsQueue")),
@@ -125,6 +134,7 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
             *_calls("s3", "PutObject", f"{BUCKET}/rejects/x/00000.jsonl"),
             *_calls("dynamodb", "BatchWriteItem BatchGetItem", target),
             *_calls("dynamodb", "GetItem UpdateItem", ledger),
+            *_calls("states", "DescribeExecution", f"{child}:x"),
         ],
         VERIFY: [
             *_calls("dynamodb", "GetItem Query UpdateItem PutItem ConditionCheckItem", ledger),

@@ -10,7 +10,9 @@ import pytest
 import yaml
 from moto.events.models import EventPattern
 
+from locks.table import LONGEST_WAIT_SECONDS
 from statements.names import StatementKind
+from statements.token_store import UNFINISHED_INDEX
 from tests.template.evaluation import Evaluation, deployed
 from tests.template.stack import ROOT, Stack, leaves
 
@@ -166,7 +168,7 @@ def test_functions_and_machines_are_traced_if_asked(traced: str) -> None:
 
 def test_all_functions_join_the_vpc_or_none() -> None:
     network = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
-    assert [f["VpcConfig"] for f in functions(deployed(**OPTIONAL["SubnetIds"])).values()] == [network] * 9
+    assert [f["VpcConfig"] for f in functions(deployed(**OPTIONAL["SubnetIds"])).values()] == [network] * 11
     assert not any("VpcConfig" in function for function in functions(deployed()).values())
 
 
@@ -254,11 +256,125 @@ def test_completion_events_are_delivered_as_often_and_as_long_as_aws_does_and_th
     assert target["Arn"] == stack.arn("StepFunctionCallBack")
     assert target.get("RetryPolicy") == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
     assert target["DeadLetterConfig"]["Arn"] == queue
-    (invocation,) = stack.properties("AWS::Lambda::EventInvokeConfig").values()
-    assert invocation["FunctionName"] == "redshift-pipelines-StepFunctionCallBack"
+    invocation = invocations(stack)["StepFunctionCallBack"]
     assert (invocation["MaximumRetryAttempts"], invocation["MaximumEventAgeInSeconds"]) == (2, 21600)
     assert invocation["DestinationConfig"]["OnFailure"]["Destination"] == queue
     assert stack.properties("AWS::SQS::Queue")["UnhandledEventsQueue"]["MessageRetentionPeriod"] == 14 * 86400
+
+
+def invocations(stack: Evaluation) -> dict[str, dict[str, Any]]:
+    """How Lambda invokes functions of which nobody awaits the answer, by their names without the prefix."""
+    return {
+        invocation["FunctionName"].removeprefix("redshift-pipelines-"): invocation
+        for invocation in stack.properties("AWS::Lambda::EventInvokeConfig").values()
+    }
+
+
+def status_change(**changes: Any) -> dict[str, Any]:
+    """Step Functions' event that an execution of the stack's first machine was aborted, but for `changes`."""
+    machine = deployed().arn("RedshiftDataApiSPProcesStateMachine")
+    detail = {
+        "executionArn": f"{machine.replace(':stateMachine:', ':execution:')}:nightly",
+        "stateMachineArn": machine,
+        "status": "ABORTED",
+        "input": '{"spname": "public.p"}',
+        "redriveCount": 0,
+    }
+    event = {"source": "aws.states", "detail-type": "Step Functions Execution Status Change"}
+    return {**event, "detail": detail | changes}
+
+
+@pytest.mark.parametrize(
+    ("event", "passes"),
+    [
+        (status_change(), True),
+        (status_change(status="TIMED_OUT"), True),
+        (status_change(status="FAILED"), True),
+        (status_change(stateMachineArn=deployed().arn("RedshiftToDynamoProcesStateMachine")), True),
+        (status_change(status="SUCCEEDED"), False),
+        (status_change(status="RUNNING"), False),
+        (status_change(stateMachineArn=f"{deployed().arn('RedshiftToDynamoProcesStateMachine')}/LoadPieces"), False),
+        (status_change(stateMachineArn="arn:aws:states:us-east-1:123456789012:stateMachine:other"), False),
+    ],
+)
+def test_executions_of_the_stacks_machines_that_end_without_success_are_stopped(event: Any, passes: bool) -> None:
+    rule = deployed().properties("AWS::Events::Rule")["StoppedExecutionsRule"]
+    assert EventPattern.load(json.dumps(rule["EventPattern"])).matches_event(event) is passes
+
+
+def test_what_stops_executions_gets_their_names_and_never_their_input() -> None:
+    stack = deployed()
+    (target,) = stack.properties("AWS::Events::Rule")["StoppedExecutionsRule"]["Targets"]
+    assert target["Arn"] == stack.arn("StoppedExecutionsQueue")
+    assert target["DeadLetterConfig"]["Arn"] == stack.arn("UnhandledEventsQueue")
+    transformer = target["InputTransformer"]
+    assert transformer["InputPathsMap"] == {
+        "execution_arn": "$.detail.executionArn",
+        "redrives": "$.detail.redriveCount",
+    }
+    # Quoted, the template is JSON even if an event lacks a field.
+    assert json.loads(transformer["InputTemplate"]).keys() == {"execution_arn", "redrives"}
+
+
+def test_executions_are_stopped_two_at_a_time_and_what_fails_comes_again() -> None:
+    stack = deployed()
+    (mapping,) = stack.properties("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["EventSourceArn"] == stack.arn("StoppedExecutionsQueue")
+    assert mapping["FunctionName"] == "redshift-pipelines-StopExecution"
+    # CancelStatement: 3 a second; the handler takes one message.
+    assert (mapping["ScalingConfig"], mapping["BatchSize"]) == ({"MaximumConcurrency": 2}, 1)
+    queue = stack.properties("AWS::SQS::Queue")["StoppedExecutionsQueue"]
+    # CreateEventSourceMapping refuses a queue that gives a message again before its function has to have ended.
+    assert queue["VisibilityTimeout"] >= functions(stack)["StopExecutionFunction"]["Timeout"]
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == stack.arn("UnhandledEventsQueue")
+    assert queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"] >= 30 * 60
+    (policy,) = (
+        policy
+        for policy in stack.properties("AWS::SQS::QueuePolicy").values()
+        if policy["PolicyDocument"]["Statement"][0]["Resource"] == stack.arn("StoppedExecutionsQueue")
+    )
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": stack.arn("StoppedExecutionsRule")}}
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+
+
+def test_the_watchdog_looks_every_five_minutes_and_never_twice_at_once() -> None:
+    stack = deployed()
+    rule = stack.properties("AWS::Events::Rule")["WatchRule"]
+    assert rule["ScheduleExpression"] == "rate(5 minutes)"
+    assert rule.get("State", "ENABLED") == "ENABLED"
+    (target,) = rule["Targets"]
+    assert target["Arn"] == stack.arn("WatchStatementsFunction")
+    assert functions(stack)["WatchStatementsFunction"]["Timeout"] < 300
+    invocation = invocations(stack)["WatchStatements"]
+    assert invocation["MaximumRetryAttempts"] == 0
+    assert invocation["DestinationConfig"]["OnFailure"]["Destination"] == stack.arn("UnhandledEventsQueue")
+    assert [permission["SourceArn"] for permission in stack.properties("AWS::Lambda::Permission").values()] == [
+        stack.arn("EventBridgeRedshiftEventRule"),
+        stack.arn("WatchRule"),
+    ]
+
+
+def test_the_watchdogs_index_holds_the_rows_that_have_its_key() -> None:
+    (index,) = deployed().properties("AWS::DynamoDB::Table")["DynamoDbTableMeta"]["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == UNFINISHED_INDEX
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["unfinished", "unfinishedSince"]
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    provisioned = deployed(DynamoDbBillingMode="PROVISIONED").properties("AWS::DynamoDB::Table")["DynamoDbTableMeta"]
+    assert provisioned["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"] == provisioned["ProvisionedThroughput"]
+
+
+def test_no_execution_runs_for_a_year() -> None:
+    longest = Stack.load().section("Parameters")["StatementTimeoutSeconds"]["MaxValue"]
+    machines = deployed().properties("AWS::StepFunctions::StateMachine")
+    seconds = {name: int(m["DefinitionSubstitutions"]["ExecutionTimeoutSeconds"]) for name, m in machines.items()}
+    # Both attempts of a statement, the longest wait before them, and a day for all retries.
+    least = 2 * longest + LONGEST_WAIT_SECONDS + 24 * 3600
+    assert 14 * 86400 >= seconds["RedshiftDataApiSPProcesStateMachine"] >= least
+    # What a load reads expires after 15 days.
+    assert seconds["RedshiftToDynamoProcesStateMachine"] == 14 * 86400
+    for file in (ROOT / "statemachine").glob("*.yaml"):
+        assert "\nTimeoutSeconds: ${ExecutionTimeoutSeconds}\n" in file.read_text()
 
 
 def test_an_alarm_sees_an_unhandled_event_and_mails_it_where_cloudwatch_may() -> None:
@@ -266,7 +382,7 @@ def test_an_alarm_sees_an_unhandled_event_and_mails_it_where_cloudwatch_may() ->
     for given in ({}, key):
         stack = deployed(**given)
         (alarm,) = stack.properties("AWS::CloudWatch::Alarm").values()
-        (queue,) = stack.properties("AWS::SQS::Queue").values()
+        queue = stack.properties("AWS::SQS::Queue")["UnhandledEventsQueue"]
         assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": queue["QueueName"]}]
         assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
         assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 1)
@@ -293,7 +409,7 @@ def test_failures_are_mailed_to_the_address_given() -> None:
 def test_a_schedule_starts_its_machine_with_its_payload(schedule: str, payload: str, rule: str, machine: str) -> None:
     stack = deployed(**{schedule: "cron(0 3 * * ? *)", payload: '{"x": 1}'})
     rules = stack.properties("AWS::Events::Rule")
-    assert rules.keys() == {rule, "EventBridgeRedshiftEventRule"}
+    assert rules.keys() == {rule, "EventBridgeRedshiftEventRule", "StoppedExecutionsRule", "WatchRule"}
     (target,) = rules[rule]["Targets"]
     assert (rules[rule]["ScheduleExpression"], target["Input"]) == ("cron(0 3 * * ? *)", '{"x": 1}')
     assert target["Arn"] == stack.arn(f"Redshift{machine}ProcesStateMachine")
@@ -361,7 +477,8 @@ def test_the_code_writes_the_key_and_the_expiry_of_the_stacks_own_tables(table: 
     """That the code's rows expire in time is for its own tests to show; a row under another name never would."""
     made = deployed().properties("AWS::DynamoDB::Table")[table]
     assert [key["KeyType"] for key in made["KeySchema"]] == ["HASH", "RANGE"][: len(made["KeySchema"])]
-    assert [key["AttributeName"] for key in made["KeySchema"]] == [
+    indexes = [key for index in made.get("GlobalSecondaryIndexes", []) for key in index["KeySchema"]]
+    assert [key["AttributeName"] for key in (*made["KeySchema"], *indexes)] == [
         d["AttributeName"] for d in made["AttributeDefinitions"]
     ]
     for key in made["KeySchema"]:

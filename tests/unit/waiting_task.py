@@ -9,9 +9,12 @@ from typing import Any
 import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from statements.token_store import UNFINISHED_INDEX
+
 REGION = "us-east-1"
 ACCOUNT = DEFAULT_ACCOUNT_ID
 TOKEN_TABLE = "tokens"
+LEDGER_TABLE = "ledger"
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "testing",
@@ -19,6 +22,7 @@ ENVIRONMENT = {
     "POWERTOOLS_SERVICE_NAME": "test",
     "POWERTOOLS_METRICS_NAMESPACE": "test",
     "META_TABLE": TOKEN_TABLE,
+    "LEDGER_TABLE": LEDGER_TABLE,
     "REDSHIFT_DB_NAME": "dev",
     "CLUSTER_IDENTIFIER": "analytics",
     "WORKGROUP_NAME": "",
@@ -41,6 +45,10 @@ class FunctionContext:
     memory_limit_in_mb: int = 128
     invoked_function_arn: str = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:function"
     aws_request_id: str = "request"
+    milliseconds_left: int = 60_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds_left
 
 
 def make() -> None:
@@ -48,8 +56,22 @@ def make() -> None:
     boto3.client("dynamodb", REGION).create_table(
         TableName=TOKEN_TABLE,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "statementName", "AttributeType": "S"}],
+        AttributeDefinitions=[
+            {"AttributeName": "statementName", "AttributeType": "S"},
+            {"AttributeName": "unfinished", "AttributeType": "S"},
+            {"AttributeName": "unfinishedSince", "AttributeType": "N"},
+        ],
         KeySchema=[{"AttributeName": "statementName", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": UNFINISHED_INDEX,
+                "KeySchema": [
+                    {"AttributeName": "unfinished", "KeyType": "HASH"},
+                    {"AttributeName": "unfinishedSince", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
     )
     queue = boto3.client("sqs", REGION).create_queue(QueueName=_QUEUE)["QueueUrl"]
     task = {
@@ -62,6 +84,16 @@ def make() -> None:
         name=_MACHINE,
         definition=json.dumps({"StartAt": "Wait", "States": {"Wait": task}}),
         roleArn=f"arn:aws:iam::{ACCOUNT}:role/machine",
+    )
+
+
+def make_ledger() -> None:
+    """Make the ledger, where executions note what they have under way."""
+    boto3.client("dynamodb", REGION).create_table(
+        TableName=LEDGER_TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("loadId", "entry")],
+        KeySchema=[{"AttributeName": "loadId", "KeyType": "HASH"}, {"AttributeName": "entry", "KeyType": "RANGE"}],
     )
 
 

@@ -135,6 +135,7 @@ class Stage:
         rejects_allowed: int = 1_000_000,
         busy_until: float = 0.0,
         sample: int = 0,
+        lock: TableLock | None = None,
     ) -> Tally:
         """Load a piece as the function does, into the target table or into a sink."""
         session = session_for(sink.endpoint_url, sink.ca_bundle) if sink else self.aws.session
@@ -147,7 +148,7 @@ class Stage:
             ledger=PieceLedger(
                 self.aws.dynamodb, self.ledger_table, self.name, piece.name, piece.rows, busy_until=busy_until
             ),
-            lock=TableLock(self.aws.dynamodb, self.ledger_table, self.name, EXECUTION),
+            lock=lock or TableLock(self.aws.dynamodb, self.ledger_table, self.name, EXECUTION),
             rejects=RejectedRows(self.aws.s3, self.bucket_for_rejects or self.bucket, self.name, piece.name),
             rejects_allowed=rejects_allowed,
             transport=BatchTransport(

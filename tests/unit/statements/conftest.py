@@ -1,4 +1,4 @@
-"""The callback mechanism's functions with moto's DynamoDB, Step Functions and Redshift Data API, sockets closed."""
+"""The functions around statements with moto's DynamoDB, Step Functions and Redshift Data API, sockets closed."""
 
 import io
 import json
@@ -10,12 +10,16 @@ from typing import Any
 import boto3
 import pytest
 import pytest_socket
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from moto import mock_aws
 from moto.redshiftdata.models import redshiftdata_backends
 
 import aws_clients
 import redshift_run_sps.app
 import step_function_callback.app
+import stop_execution.app
+import watch_statements.app
 from telemetry import logger, metrics
 from tests.unit import waiting_task
 from tests.unit.waiting_task import ACCOUNT, REGION, FunctionContext
@@ -34,6 +38,7 @@ class Pipeline:
     logs: io.StringIO
     calls: list[dict[str, Any]] = field(default_factory=list)
     causes: list[str] = field(default_factory=list)
+    cancel_calls: list[dict[str, Any]] = field(default_factory=list)
 
     def start_task(self, payload: Any, name: str = "nightly") -> dict[str, Any]:
         """Start an execution whose task waits, and return the event that RedshiftRunSpsFunction gets."""
@@ -55,9 +60,69 @@ class Pipeline:
         """The statements that Redshift was given, which moto calls finished; tests change that."""
         return list(redshiftdata_backends[ACCOUNT][REGION].statements.values())
 
+    def list_statements(self, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        """Answer ListStatements, which moto has not: it runs a statement for each call of ExecuteStatement."""
+        wanted = json.loads(params["body"])["StatementName"]
+        made = zip(self.calls, self.statements, strict=False)
+        listed = [
+            {"Id": statement.id, "StatementName": call["StatementName"]}
+            for call, statement in made
+            if call["StatementName"].startswith(wanted)
+        ]
+        return AWSResponse("https://aws", 200, HTTPHeaders(), None), {"Statements": listed}
+
     def log_lines(self) -> list[dict[str, Any]]:
         """What the functions have logged."""
         return [json.loads(line) for line in self.logs.getvalue().splitlines()]
+
+    def stop(self, arn: str, redrives: int = 0) -> None:
+        """Invoke StopExecutionFunction for an execution that has ended."""
+        body = json.dumps({"execution_arn": arn, "redrives": str(redrives)})
+        stop_execution.app.handler({"Records": [{"messageId": "1", "body": body}]}, FunctionContext())
+
+    def abort(self, event: dict[str, Any]) -> str:
+        """Abort the execution of an event, and return its ARN; moto itself waits until the task has been told."""
+        arn: str = event["execution"]["Id"]
+
+        def described(parsed: dict[str, Any], **_: Any) -> None:
+            if parsed["executionArn"] == arn:
+                parsed["status"] = "ABORTED"
+
+        def told(params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
+            if json.loads(params["body"])["taskToken"] != event["task_token"]:
+                return None
+            error = {"Code": "TaskTimedOut", "Message": "Provided task does not exist anymore"}
+            return AWSResponse("https://aws", 400, HTTPHeaders(), None), {
+                "Error": error,
+                "ResponseMetadata": {"HTTPStatusCode": 400},
+            }
+
+        events: Any = aws_clients.client("stepfunctions").meta.events
+        events.register("after-call.stepfunctions.DescribeExecution", described)
+        events.register("before-call.stepfunctions.SendTaskSuccess", told)
+        events.register("before-call.stepfunctions.SendTaskFailure", told)
+        return arn
+
+    def watch(self, milliseconds_left: int = 240_000) -> dict[str, int]:
+        """Invoke WatchStatementsFunction."""
+        seen: dict[str, int] = watch_statements.app.handler({}, FunctionContext(milliseconds_left=milliseconds_left))
+        return seen
+
+    def let_pass(self, seconds: int) -> None:
+        """Make all rows so much older."""
+        table = boto3.resource("dynamodb", REGION).Table(waiting_task.TOKEN_TABLE)
+        for row in table.scan()["Items"]:
+            times = [name for name in ("createdAt", "updatedAt", "unfinishedSince") if name in row]
+            table.update_item(
+                Key={"statementName": row["statementName"]},
+                UpdateExpression="SET " + ", ".join(f"{name} = {name} - :seconds" for name in times),
+                ExpressionAttributeValues={":seconds": seconds},
+            )
+
+    @property
+    def cancelled(self) -> list[str]:
+        """The ids that Redshift was told to cancel, in order."""
+        return [call["Id"] for call in self.cancel_calls]
 
     def row(self) -> dict[str, Any]:
         """The only row of the token table."""
@@ -92,17 +157,25 @@ class Pipeline:
 def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
-    for cached in (aws_clients._client, redshift_run_sps.app._settings, step_function_callback.app._settings):
-        cached.cache_clear()
+    aws_clients._client.cache_clear()
+    for app in (redshift_run_sps.app, step_function_callback.app, stop_execution.app, watch_statements.app):
+        app._settings.cache_clear()
     monkeypatch.setattr(metrics.provider, "namespace", "test")
     pytest_socket.disable_socket(allow_unix_socket=True)
     with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         waiting_task.make()
+        waiting_task.make_ledger()
         pipeline = Pipeline(io.StringIO())
         monkeypatch.setattr(logger.registered_handler, "stream", pipeline.logs)
         aws_clients.client("redshift-data").meta.events.register(
             "provide-client-params.redshift-data.ExecuteStatement", lambda params, **_: pipeline.calls.append(params)
         )
+        aws_clients.client("redshift-data").meta.events.register(
+            "provide-client-params.redshift-data.CancelStatement",
+            lambda params, **_: pipeline.cancel_calls.append(params),
+        )
+        events: Any = aws_clients.client("redshift-data").meta.events
+        events.register("before-call.redshift-data.ListStatements", pipeline.list_statements)
         aws_clients.client("stepfunctions").meta.events.register(
             "provide-client-params.sfn.SendTaskFailure",
             lambda params, **_: pipeline.causes.append(params.get("cause", "")),

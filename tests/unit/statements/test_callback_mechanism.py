@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
-from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.redshiftdata.models import redshiftdata_backends
 
 import aws_clients
 import redshift_run_sps.app
 from errors import AwsRefused, AwsUnavailable, MissingConfiguration, PipelineError
 from statements.errors import OutcomeNotVisible, ProcedureNotAllowed, RedshiftBusy
+from tests.unit.statements.faults import break_off, counted, fail_calls, on, redrive_of, retry_of
 from tests.unit.waiting_task import ACCOUNT, REGION, TOKEN_TABLE
 
 if TYPE_CHECKING:
@@ -28,49 +24,6 @@ if TYPE_CHECKING:
 PAYLOAD = {"spname": "public.sp_etl_log_etl_event", "event_message": "it's done"}
 PASSED_ON = "Service returned error code ThrottlingException (Service: RedshiftServerless, Status Code: 400, x)"
 ERROR = 'ERROR: relation "nowhere" does not exist'
-
-
-def _fail_calls(operation: str, status: int, code: str, message: str = "not now") -> Callable[[], None]:
-    """Let a call end with an error, after the SDK's own retries, until the returned function is called."""
-    answer = AWSResponse("https://aws", status, HTTPHeaders(), None)
-    parsed = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return _on(f"before-call.{operation}", lambda **_: (answer, parsed))
-
-
-def _break_off(operation: str) -> Callable[[], None]:
-    """Let a call's connection break."""
-
-    def unreachable(**_: Any) -> None:
-        raise EndpointConnectionError(endpoint_url="https://aws")
-
-    return _on(f"before-call.{operation}", unreachable)
-
-
-def _on(event: str, handler: Callable[..., Any]) -> Callable[[], None]:
-    """Register a handler with the client of the event's service; the returned function takes it away again."""
-    events = aws_clients.client(event.split(".")[1]).meta.events  # type: ignore[call-overload]
-    events.register(event, handler)
-    return lambda: events.unregister(event, handler)
-
-
-def _retried(pipeline: Pipeline, event: dict[str, Any], name: str = "second-token") -> tuple[dict[str, Any], str]:
-    """The event of the task's next attempt, with another token, and the execution that waits for this token.
-
-    The token of the attempt before is spent, if it was not already.
-    """
-    with suppress(ClientError):
-        boto3.client("stepfunctions", REGION).send_task_failure(taskToken=event["task_token"], error="Lambda.Unknown")
-    other = pipeline.start_task({}, name)
-    return event | {"task_token": other["task_token"]}, other["execution"]["Id"]
-
-
-def _counted(capsys: pytest.CaptureFixture[str]) -> Counter[str]:
-    """What the functions have counted since this was last asked, as CloudWatch reads it from their output."""
-    counted: Counter[str] = Counter()
-    for record in map(json.loads, capsys.readouterr().out.splitlines()):
-        (directive,) = record["_aws"]["CloudWatchMetrics"]
-        counted.update({metric["Name"]: sum(record[metric["Name"]]) for metric in directive["Metrics"]})
-    return counted
 
 
 def test_a_finished_statement_resumes_its_task_with_its_figures(pipeline: Pipeline) -> None:
@@ -202,7 +155,7 @@ def test_an_event_that_comes_before_the_submit_call_returns_resumes_the_task(pip
             pipeline.call_back()
 
     # The statement id is noted right after ExecuteStatement: the event is handled just before that.
-    _on("after-call.redshift-data.ExecuteStatement", overtake)
+    on("after-call.redshift-data.ExecuteStatement", overtake)
     pipeline.submit(event)
     assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
     row = pipeline.row()
@@ -226,29 +179,29 @@ def test_a_statement_whose_id_could_not_be_noted_is_submitted_under_the_same_cli
     throttled: list[Callable[[], None]] = []
 
     def throttle_from_here(**_: Any) -> None:
-        throttled.append(_fail_calls("dynamodb.UpdateItem", 400, "ProvisionedThroughputExceededException"))
+        throttled.append(fail_calls("dynamodb.UpdateItem", 400, "ProvisionedThroughputExceededException"))
 
-    mend = _on("after-call.redshift-data.ExecuteStatement", throttle_from_here)
+    mend = on("after-call.redshift-data.ExecuteStatement", throttle_from_here)
     pipeline.submit(event)
     for remove in [mend, *throttled]:
         remove()
     # A name that the state machine retries.
     assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", "AwsUnavailable")
-    retried, _ = _retried(pipeline, event)
+    retried, _ = retry_of(pipeline, event)
     pipeline.submit(retried)
     first, second = pipeline.calls
     # Redshift runs a client token once in eight hours.
     assert first == second
     assert len(first["ClientToken"]) == 64
-    assert _counted(capsys) == {"StatementsSubmitted": 1}
+    assert counted(capsys) == {"StatementsSubmitted": 1}
 
 
 def test_a_result_row_that_cannot_be_read_does_not_fail_a_procedure_that_finished(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
     pipeline.end_statement()
-    _on("after-call.redshift-data.DescribeStatement", lambda parsed, **_: parsed.update(HasResultSet=True))
-    _fail_calls("redshift-data.GetStatementResult", 400, "ValidationException")
+    on("after-call.redshift-data.DescribeStatement", lambda parsed, **_: parsed.update(HasResultSet=True))
+    fail_calls("redshift-data.GetStatementResult", 400, "ValidationException")
     pipeline.call_back()
     status, output = pipeline.outcome(event["execution"]["Id"])
     assert status == "SUCCEEDED"
@@ -269,14 +222,14 @@ def test_a_retried_task_submits_the_same_statement_and_its_new_token_is_resumed(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str], status: int, code: str
 ) -> None:
     event = pipeline.start_task(PAYLOAD)
-    mend = _fail_calls("redshift-data.ExecuteStatement", status, code)
+    mend = fail_calls("redshift-data.ExecuteStatement", status, code)
     pipeline.submit(event)
     mend()
-    retried, waiting = _retried(pipeline, event)
+    retried, waiting = retry_of(pipeline, event)
     pipeline.submit(retried)
     first, last = pipeline.calls
     assert first == last
-    assert _counted(capsys) == {"StatementsNotSubmitted": 1, "StatementsSubmitted": 1}
+    assert counted(capsys) == {"StatementsNotSubmitted": 1, "StatementsSubmitted": 1}
     pipeline.end_statement()
     pipeline.call_back()
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
@@ -285,7 +238,7 @@ def test_a_retried_task_submits_the_same_statement_and_its_new_token_is_resumed(
 def test_a_retried_task_reattaches_to_its_running_statement(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
-    retried, waiting = _retried(pipeline, event)
+    retried, waiting = retry_of(pipeline, event)
     pipeline.submit(retried)
     assert len(pipeline.statements) == 1
     pipeline.end_statement()
@@ -297,7 +250,7 @@ def test_a_retried_task_resumes_at_once_when_its_statement_has_ended(pipeline: P
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
     pipeline.end_statement()  # and its event is lost
-    retried, waiting = _retried(pipeline, event)
+    retried, waiting = retry_of(pipeline, event)
     pipeline.submit(retried)
     assert len(pipeline.statements) == 1
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
@@ -310,7 +263,7 @@ def test_a_retried_task_finds_a_statement_that_the_stack_would_no_longer_submit(
     pipeline.submit(event)
     monkeypatch.setenv("ALLOWED_PROCEDURES", "etl.*")
     redshift_run_sps.app._settings.cache_clear()
-    retried, waiting = _retried(pipeline, event)
+    retried, waiting = retry_of(pipeline, event)
     pipeline.submit(retried)
     pipeline.end_statement()
     pipeline.call_back()
@@ -322,7 +275,7 @@ def test_a_retried_task_is_told_the_outcome_that_its_first_token_was_told(pipeli
     pipeline.submit(event)
     pipeline.end_statement()
     pipeline.call_back()
-    retried, waiting = _retried(pipeline, event)
+    retried, waiting = retry_of(pipeline, event)
     pipeline.submit(retried)
     assert len(pipeline.statements) == 1
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
@@ -335,9 +288,9 @@ def test_a_statement_whose_event_is_lost_counts_once_as_submitted_and_once_as_en
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
     pipeline.end_statement(status, ERROR)
-    retried, _ = _retried(pipeline, event)
+    retried, _ = retry_of(pipeline, event)
     pipeline.submit(retried)
-    assert _counted(capsys) == {"StatementsSubmitted": 1, "StatementsReattached": 1, ended: 1}
+    assert counted(capsys) == {"StatementsSubmitted": 1, "StatementsReattached": 1, ended: 1}
 
 
 def test_a_statement_that_runs_is_not_counted_again_when_its_task_looks_at_it(
@@ -345,18 +298,18 @@ def test_a_statement_that_runs_is_not_counted_again_when_its_task_looks_at_it(
 ) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
-    pipeline.submit(_retried(pipeline, event)[0])
-    assert _counted(capsys) == {"StatementsSubmitted": 1, "StatementsReattached": 1}
-    _fail_calls("redshift-data.DescribeStatement", 400, "ThrottlingException")
+    pipeline.submit(retry_of(pipeline, event)[0])
+    assert counted(capsys) == {"StatementsSubmitted": 1, "StatementsReattached": 1}
+    fail_calls("redshift-data.DescribeStatement", 400, "ThrottlingException")
     failing = pipeline.start_task({}, "third-token")
     pipeline.submit(event | {"task_token": failing["task_token"]})
     assert pipeline.outcome(failing["execution"]["Id"]) == ("FAILED", "RedshiftBusy")
-    assert _counted(capsys) == {}
+    assert counted(capsys) == {}
 
 
 def test_a_call_that_the_data_api_refuses_fails_the_task_with_its_message(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
-    _fail_calls("redshift-data.ExecuteStatement", 400, "ValidationException")
+    fail_calls("redshift-data.ExecuteStatement", 400, "ValidationException")
     pipeline.submit(event)
     assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", "StatementRefused")
     (cause,) = pipeline.causes
@@ -366,7 +319,7 @@ def test_a_call_that_the_data_api_refuses_fails_the_task_with_its_message(pipeli
 
 def test_what_aws_says_of_a_refusal_is_cut_to_what_a_cause_may_be(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
-    _fail_calls("redshift-data.ExecuteStatement", 400, "ValidationException", "é" * 100_000)
+    fail_calls("redshift-data.ExecuteStatement", 400, "ValidationException", "é" * 100_000)
     pipeline.submit(event)
     (cause,) = pipeline.causes
     assert cause.startswith("ExecuteStatement was refused (ValidationException): éééé")
@@ -377,7 +330,7 @@ def test_an_outcome_that_cannot_be_read_now_is_left_to_the_events_next_delivery(
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
     pipeline.end_statement()
-    mend = _fail_calls("redshift-data.DescribeStatement", 400, "ThrottlingException")
+    mend = fail_calls("redshift-data.DescribeStatement", 400, "ThrottlingException")
     with pytest.raises(RedshiftBusy):
         pipeline.call_back()
     assert pipeline.is_waiting(event["execution"]["Id"])
@@ -394,16 +347,10 @@ def test_two_executions_never_share_a_statement(pipeline: Pipeline) -> None:
     assert monday["ClientToken"] != tuesday["ClientToken"]
 
 
-def _redriven(pipeline: Pipeline, event: dict[str, Any], redrives: int = 1) -> tuple[dict[str, Any], str]:
-    """The event of the first attempt after a redrive, and the execution that waits for its token."""
-    again, waiting = _retried(pipeline, event, f"redrive-{redrives}")
-    return again | {"execution": event["execution"] | {"RedriveCount": redrives}}, waiting
-
-
 def test_an_aborted_execution_that_is_redriven_finds_its_statement_again(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
-    redriven, waiting = _redriven(pipeline, event)
+    redriven, waiting = redrive_of(pipeline, event)
     pipeline.submit(redriven)
     assert len(pipeline.statements) == 1
     pipeline.end_statement()
@@ -417,7 +364,7 @@ def test_a_redrive_is_told_the_outcome_of_a_statement_that_has_finished_and_runs
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
     pipeline.end_statement()
-    redriven, waiting = _redriven(pipeline, event)
+    redriven, waiting = redrive_of(pipeline, event)
     pipeline.submit(redriven)
     assert len(pipeline.statements) == 1
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
@@ -431,9 +378,9 @@ def test_a_redrive_runs_anew_and_once_what_failed_or_was_cancelled(pipeline: Pip
     pipeline.end_statement(status)
     if told:
         pipeline.call_back()
-    redriven, _ = _redriven(pipeline, event)
+    redriven, _ = redrive_of(pipeline, event)
     pipeline.submit(redriven)
-    retried, waiting = _retried(pipeline, redriven, "retry-of-redrive")
+    retried, waiting = retry_of(pipeline, redriven, "retry-of-redrive")
     pipeline.submit(retried)
     first, second = pipeline.calls
     assert first["StatementName"] != second["StatementName"]
@@ -446,10 +393,10 @@ def test_a_redrive_runs_anew_and_once_what_failed_or_was_cancelled(pipeline: Pip
 def test_a_redrive_that_attached_does_not_run_anew_what_fails_after_it(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
-    redriven, _ = _redriven(pipeline, event)
+    redriven, _ = redrive_of(pipeline, event)
     pipeline.submit(redriven)
     pipeline.end_statement("FAILED", ERROR)  # and its event is lost
-    retried, waiting = _retried(pipeline, redriven, "retry-of-redrive")
+    retried, waiting = retry_of(pipeline, redriven, "retry-of-redrive")
     pipeline.submit(retried)
     assert len(pipeline.calls) == 1
     assert pipeline.outcome(waiting) == ("FAILED", "StatementFailed")
@@ -472,12 +419,12 @@ def test_a_statement_that_redshift_no_longer_knows_fails_its_task_by_name_and_is
 ) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
-    _fail_calls("redshift-data.DescribeStatement", 400, code, message)
-    retried, waiting = _retried(pipeline, event)
+    fail_calls("redshift-data.DescribeStatement", 400, code, message)
+    retried, waiting = retry_of(pipeline, event)
     pipeline.submit(retried)
     assert pipeline.outcome(waiting) == ("FAILED", error)
     assert pipeline.statements[0].id in pipeline.causes[-1] or message in pipeline.causes[-1]
-    redriven, waiting = _redriven(pipeline, event)
+    redriven, waiting = redrive_of(pipeline, event)
     pipeline.submit(redriven)
     assert pipeline.outcome(waiting) == ("FAILED", error)
     assert len(pipeline.calls) == 1
@@ -485,17 +432,17 @@ def test_a_statement_that_redshift_no_longer_knows_fails_its_task_by_name_and_is
 
 def test_a_statement_that_is_not_known_right_after_it_was_submitted_is_looked_at_again(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
-    mend = _fail_calls("redshift-data.ExecuteStatement", 500, "InternalServerException")
+    mend = fail_calls("redshift-data.ExecuteStatement", 500, "InternalServerException")
     pipeline.submit(event)
     mend()
-    mend = _fail_calls("redshift-data.DescribeStatement", 400, "ResourceNotFoundException")
-    retried, waiting = _retried(pipeline, event)
+    mend = fail_calls("redshift-data.DescribeStatement", 400, "ResourceNotFoundException")
+    retried, waiting = retry_of(pipeline, event)
     pipeline.submit(retried)
     # A name that the state machine retries.
     assert pipeline.outcome(waiting) == ("FAILED", "RedshiftUnavailable")
     mend()
     pipeline.end_statement()
-    retried, waiting = _retried(pipeline, retried, "third-token")
+    retried, waiting = retry_of(pipeline, retried, "third-token")
     pipeline.submit(retried)
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
     assert len(pipeline.statements) == 1
@@ -510,12 +457,12 @@ def _call_back_before_the_id_is_noted(pipeline: Pipeline, raised: list[str]) -> 
         except PipelineError as error:
             raised.append(type(error).__name__)
 
-    _on("after-call.redshift-data.ExecuteStatement", overtake)
+    on("after-call.redshift-data.ExecuteStatement", overtake)
 
 
 def test_an_event_of_a_statement_that_is_not_known_yet_is_left_to_its_next_delivery(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
-    mend = _fail_calls("redshift-data.DescribeStatement", 400, "ResourceNotFoundException")
+    mend = fail_calls("redshift-data.DescribeStatement", 400, "ResourceNotFoundException")
     raised: list[str] = []
     _call_back_before_the_id_is_noted(pipeline, raised)
     pipeline.submit(event)
@@ -530,12 +477,12 @@ def test_an_event_of_a_statement_that_another_role_ran_under_a_name_of_ours_chan
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     event = pipeline.start_task(PAYLOAD)
-    _fail_calls("redshift-data.DescribeStatement", 400, "AccessDeniedException")
+    fail_calls("redshift-data.DescribeStatement", 400, "AccessDeniedException")
     raised: list[str] = []
     _call_back_before_the_id_is_noted(pipeline, raised)
     pipeline.submit(event)
     assert raised == []
-    assert _counted(capsys) == {"UnknownEvents": 1, "StatementsSubmitted": 1}
+    assert counted(capsys) == {"UnknownEvents": 1, "StatementsSubmitted": 1}
     assert pipeline.is_waiting(event["execution"]["Id"])
 
 
@@ -543,7 +490,7 @@ def test_a_statement_without_an_id_is_not_submitted_again_when_its_client_token_
     pipeline: Pipeline,
 ) -> None:
     event = pipeline.start_task(PAYLOAD)
-    mend = _fail_calls("redshift-data.ExecuteStatement", 500, "InternalServerException")
+    mend = fail_calls("redshift-data.ExecuteStatement", 500, "InternalServerException")
     pipeline.submit(event)
     mend()
     boto3.resource("dynamodb", REGION).Table(TOKEN_TABLE).update_item(
@@ -551,7 +498,7 @@ def test_a_statement_without_an_id_is_not_submitted_again_when_its_client_token_
         UpdateExpression="SET createdAt = createdAt - :hours",
         ExpressionAttributeValues={":hours": 8 * 3600 + 1},
     )
-    retried, waiting = _retried(pipeline, event)
+    retried, waiting = retry_of(pipeline, event)
     pipeline.submit(retried)
     assert pipeline.outcome(waiting) == ("FAILED", "StatementForgotten")
     assert len(pipeline.calls) == 1
@@ -560,7 +507,7 @@ def test_a_statement_without_an_id_is_not_submitted_again_when_its_client_token_
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
 def test_a_failure_that_the_token_does_not_take_is_raised_so_that_the_task_ends(pipeline: Pipeline, code: str) -> None:
     event = pipeline.start_task({"spname": "secret.sp_x"})
-    _fail_calls("stepfunctions.SendTaskFailure", 400, code)
+    fail_calls("stepfunctions.SendTaskFailure", 400, code)
     with pytest.raises(ProcedureNotAllowed):
         pipeline.submit(event)
 
@@ -571,8 +518,8 @@ def test_an_outcome_that_the_token_does_not_take_from_its_own_function_ends_the_
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
     pipeline.end_statement()
-    retried, waiting = _retried(pipeline, event)
-    _fail_calls("stepfunctions.SendTaskSuccess", 400, "TaskTimedOut")
+    retried, waiting = retry_of(pipeline, event)
+    fail_calls("stepfunctions.SendTaskSuccess", 400, "TaskTimedOut")
     pipeline.submit(retried)
     assert pipeline.outcome(waiting) == ("FAILED", "OutcomeNotTold")
 
@@ -584,18 +531,18 @@ def test_a_spent_token_is_counted_as_late_and_not_told_again(
     pipeline.submit(pipeline.start_task(PAYLOAD))
     pipeline.end_statement()
     capsys.readouterr()
-    mend = _fail_calls("stepfunctions.SendTaskSuccess", 400, code)
+    mend = fail_calls("stepfunctions.SendTaskSuccess", 400, code)
     pipeline.call_back()
-    assert _counted(capsys) == {"LateEvents": 1}
+    assert counted(capsys) == {"LateEvents": 1}
     mend()
     pipeline.call_back()
-    assert _counted(capsys) == {"DuplicateEvents": 1}
+    assert counted(capsys) == {"DuplicateEvents": 1}
 
 
 def test_a_token_that_is_saved_while_the_one_before_is_told_is_told_too(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
-    retried, waiting = _retried(pipeline, event)
+    retried, waiting = retry_of(pipeline, event)
     overtaking: list[bool] = []
 
     def overtake(**_: Any) -> None:
@@ -606,7 +553,7 @@ def test_a_token_that_is_saved_while_the_one_before_is_told_is_told_too(pipeline
             pipeline.end_statement()
 
     # The first token is told; before that is noted, the retry saves its own and sees the statement still running.
-    _on("before-call.stepfunctions.SendTaskSuccess", overtake)
+    on("before-call.stepfunctions.SendTaskSuccess", overtake)
     pipeline.end_statement()
     pipeline.call_back()
     assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
@@ -614,7 +561,7 @@ def test_a_token_that_is_saved_while_the_one_before_is_told_is_told_too(pipeline
 
 def test_a_first_attempt_that_starts_after_its_retry_does_not_take_the_outcome_from_it(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
-    retried, waiting = _retried(pipeline, event)
+    retried, waiting = retry_of(pipeline, event)
     pipeline.submit(retried)
     pipeline.submit(event)
     pipeline.end_statement()
@@ -629,7 +576,7 @@ def test_a_statement_that_was_seen_to_end_but_is_described_as_running_is_looked_
     pipeline.end_statement()
     pipeline.call_back()
     pipeline.end_statement("STARTED")
-    retried, waiting = _retried(pipeline, event)
+    retried, waiting = retry_of(pipeline, event)
     pipeline.submit(retried)
     # A name that the state machine retries.
     assert pipeline.outcome(waiting) == ("FAILED", "RedshiftUnavailable")
@@ -639,7 +586,7 @@ def test_a_task_that_could_not_be_told_now_is_told_by_the_events_next_delivery(p
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
     pipeline.end_statement()
-    mend = _fail_calls("stepfunctions.SendTaskSuccess", 500, "InternalFailure")
+    mend = fail_calls("stepfunctions.SendTaskSuccess", 500, "InternalFailure")
     with pytest.raises(AwsUnavailable):
         pipeline.call_back()
     mend()
@@ -650,9 +597,9 @@ def test_a_task_that_could_not_be_told_now_is_told_by_the_events_next_delivery(p
 @pytest.mark.parametrize(
     ("fail", "error"),
     [
-        (lambda: _fail_calls("redshift-data.ExecuteStatement", 400, "ActiveSessionsExceededException"), "RedshiftBusy"),
-        (lambda: _fail_calls("redshift-data.ExecuteStatement", 400, "ValidationException", PASSED_ON), "RedshiftBusy"),
-        (lambda: _break_off("redshift-data.ExecuteStatement"), "RedshiftUnavailable"),
+        (lambda: fail_calls("redshift-data.ExecuteStatement", 400, "ActiveSessionsExceededException"), "RedshiftBusy"),
+        (lambda: fail_calls("redshift-data.ExecuteStatement", 400, "ValidationException", PASSED_ON), "RedshiftBusy"),
+        (lambda: break_off("redshift-data.ExecuteStatement"), "RedshiftUnavailable"),
     ],
 )
 def test_what_may_pass_at_redshift_has_names_that_the_state_machine_retries(
@@ -669,11 +616,11 @@ def _with_result(pipeline: Pipeline, cells: dict[str, dict[str, Any]], described
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
     pipeline.end_statement()
-    _on(
+    on(
         "after-call.redshift-data.DescribeStatement",
         lambda parsed, **_: parsed.update(HasResultSet=True, **(described or {})),
     )
-    _on(
+    on(
         "after-call.redshift-data.GetStatementResult",
         lambda parsed, **_: parsed.update(
             ColumnMetadata=[{"name": name} for name in cells], Records=[list(cells.values())]
@@ -728,13 +675,13 @@ def test_figures_are_told_in_seconds_and_rows_or_not_at_all(
 
 def test_a_result_is_passed_on_up_to_the_last_byte_of_what_a_state_may(pipeline: Pipeline) -> None:
     outputs: list[str] = []
-    _on("provide-client-params.stepfunctions.SendTaskSuccess", lambda params, **_: outputs.append(params["output"]))
+    on("provide-client-params.stepfunctions.SendTaskSuccess", lambda params, **_: outputs.append(params["output"]))
     around = len(json.dumps(_with_result(pipeline, {"x": {"stringValue": ""}})).encode())
     for room, passed_on in ((262_144 - around, True), (262_145 - around, False)):
         event = pipeline.start_task(PAYLOAD, f"room-{room}")
         pipeline.submit(event)
         pipeline.end_statement()
-        _on(
+        on(
             "after-call.redshift-data.GetStatementResult",
             lambda parsed, text="é" + "x" * (room - 2), **_: parsed.update(Records=[[{"stringValue": text}]]),
         )
@@ -773,7 +720,7 @@ def test_every_cause_fits_and_keeps_its_advice(pipeline: Pipeline, payload: Any)
     assert pipeline.outcome(event["execution"]["Id"])[0] == "FAILED"
     (cause,) = pipeline.causes
     assert len(cause.encode()) <= 32_768
-    assert cause.endswith(("Known fields: spname, event_message, arguments.", 'or public."My name".'))
+    assert cause.endswith(("Known fields: spname, event_message, arguments, keep_statement.", 'or public."My name".'))
 
 
 def test_each_line_names_the_execution_and_the_statement(pipeline: Pipeline) -> None:
@@ -815,7 +762,7 @@ def test_a_token_that_aws_quotes_is_in_no_error(pipeline: Pipeline, status: str)
     pipeline.end_statement(status)
     quoting = f"Value '{event['task_token']}' at 'taskToken' failed to satisfy constraint"
     for operation in ("SendTaskSuccess", "SendTaskFailure"):
-        _fail_calls(f"stepfunctions.{operation}", 400, "ValidationException", quoting)
+        fail_calls(f"stepfunctions.{operation}", 400, "ValidationException", quoting)
     with pytest.raises(AwsRefused, match="Value '…' at 'taskToken'") as refusal:
         pipeline.call_back()
     assert event["task_token"] not in str(refusal.value)

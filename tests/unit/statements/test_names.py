@@ -53,6 +53,8 @@ def test_the_context_object_says_who_waits() -> None:
     event = {"execution": execution, "state": "Run Stored Procedure", "task_token": "token"}
     task = CallbackTask.from_event(event)
     assert task == CallbackTask(
-        "token", "arn:x", datetime(2026, 11, 22, 3, 0, 4, 123_000, UTC), "Run Stored Procedure", 0
+        "token", "arn:x", datetime(2026, 11, 22, 3, 0, 4, 123_000, UTC), "Run Stored Procedure", 0, False
     )
     assert CallbackTask.from_event(event | {"execution": execution | {"RedriveCount": 2}}).redrives == 2
+    for asked, keeps in [({"keep_statement": True}, True), ({"keep_statement": 1}, False), ("text", False)]:
+        assert CallbackTask.from_event(event | {"execution": execution | {"Input": asked}}).keeps_statement is keeps

@@ -13,7 +13,9 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 
 import aws_clients
 from errors import AwsRefused, AwsUnavailable, InvalidInput
+from executions.notes import ExecutionNotes, UnderWay
 from locks.errors import TableIsBeingLoaded
+from locks.table import TableLock
 from statements.errors import InvalidIdentifier
 from target.errors import TableNotLoadable, TargetKeyMismatch, TargetTableNotFound, TargetTtlMismatch
 from tests.unit.unload.conftest import EXECUTION, answer_calls, make_target, prepare, set_ttl
@@ -267,6 +269,32 @@ class TestOneLoadPerTable:
         started_at = datetime.now(UTC) - timedelta(hours=10)
         with pytest.raises(TableIsBeingLoaded, match="waited 10 hours"):
             prepare({"wait": True}, second, started_at)
+
+    def test_whoever_stops_the_execution_finds_its_table(self, executions: Executions) -> None:
+        first = executions.start("first")
+        prepare({}, first)
+        notes = ExecutionNotes(aws_clients.client("dynamodb"), "ledger", first)
+        assert notes.stop(0) == UnderWay(frozenset(), "reviews")
+
+    def test_a_redrive_or_another_load_takes_the_table_without_the_mark_of_a_stop(self, executions: Executions) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        for taker in (first, second):
+            prepare({}, first)
+            TableLock(aws_clients.client("dynamodb"), "ledger", "reviews", first).stop(0)
+            assert "stoppedRedrives" in (lock() or {})
+            if taker == second:
+                executions.stop(first)
+            prepare({}, taker)
+            assert "stoppedRedrives" not in (lock() or {})
+
+    def test_what_a_stopped_execution_has_left_behind_keeps_nobody_waiting(self, executions: Executions) -> None:
+        first, second = executions.start("first"), executions.start("second")
+        prepare({}, first)
+        executions.stop(first)
+        held = TableLock(aws_clients.client("dynamodb"), "ledger", "reviews", first)
+        held.begin()
+        held.stop(0)
+        assert prepare({}, second)["held_by"] is None
 
     def test_a_holder_that_was_aborted_holds_nothing(self, executions: Executions) -> None:
         first, second = executions.start("first"), executions.start("second")

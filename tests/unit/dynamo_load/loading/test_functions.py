@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
+import aws_clients
 import load_dynamo.app
 import verify_load.app
 from dynamo_load.accounting.ledger import pieces
 from dynamo_load.errors import CorruptParquetFile, LoadHasFailed, MissingFile, RowsUnaccounted, TooManyRejects
-from locks.errors import TableIsBeingLoaded
+from locks.errors import LoadStopped, TableIsBeingLoaded
+from locks.execution_lock import ExecutionLock, Standing
+from locks.table import LoaderHold, TableLock
 from telemetry import metrics
 from tests.unit.dynamo_load.conftest import EXECUTION, numbered, set_environment, with_keys
 
@@ -342,6 +347,94 @@ class TestLock:
             functions.load(functions.piece(file), deadline=taken_meanwhile)
 
         self.verify(load)
+
+
+class TestStop:
+    """The execution was stopped: its loaders stop, and go on only if it was redriven since."""
+
+    def stop(self, functions: Stage, redrives: int = 0) -> None:
+        """Do to the table's lock what StopExecutionFunction does."""
+        TableLock(functions.aws.dynamodb, functions.ledger_table, functions.name, EXECUTION).stop(redrives)
+
+    def redriven(self, redrives: int) -> None:
+        """Let Step Functions say how often the execution was redriven."""
+        described = {"redriveCount": redrives, "status": "RUNNING", "ResponseMetadata": {"HTTPStatusCode": 200}}
+        answer = AWSResponse("https://aws", 200, HTTPHeaders(), None)
+        events: Any = aws_clients.client("stepfunctions").meta.events
+        events.register("before-call.stepfunctions.DescribeExecution", lambda **_: (answer, described))
+
+    def loaded(self, functions: Stage) -> Load:
+        """A load of two files, of which the first is loaded when it is stopped."""
+        load = Load(functions, [functions.put_file(numbered(25), f"unload/{number}") for number in (0, 1)])
+        load.run(0)
+        self.stop(functions)
+        return load
+
+    def test_a_loader_that_only_starts_writes_nothing(self, functions: Stage) -> None:
+        load = self.loaded(functions)
+        functions.aws.dynamodb.delete_item(TableName=functions.name, Key={"id": {"S": "row-1"}})
+        left = functions.items()
+        self.redriven(0)
+        with pytest.raises(LoadStopped, match=EXECUTION):
+            load.run(1)
+        assert functions.items() == left
+
+    def test_a_stop_while_a_loader_shows_that_it_begins_is_not_lost(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(25), "unload/0")])
+        TableLock(functions.aws.dynamodb, functions.ledger_table, functions.name, EXECUTION).begin()
+        self.redriven(0)
+
+        def stop(params: dict[str, Any], **_: Any) -> None:
+            if "touchedAt" in params["UpdateExpression"]:
+                self.stop(functions)
+
+        events: Any = aws_clients.client("dynamodb").meta.events
+        events.register("provide-client-params.dynamodb.UpdateItem", stop)
+        with pytest.raises(LoadStopped):
+            load.run(0)
+
+    def test_a_loader_at_work_stops_at_its_next_checkpoint(self, functions: Stage) -> None:
+        file = functions.put_file(numbered(60), "unload/0")
+        self.redriven(0)
+        states = aws_clients.client("stepfunctions")
+        hold = LoaderHold(functions.aws.dynamodb, functions.ledger_table, functions.name, EXECUTION, states)
+
+        def stopped_meanwhile() -> float:
+            self.stop(functions)
+            return 60.0
+
+        with pytest.raises(LoadStopped):
+            functions.load(functions.piece(file), deadline=stopped_meanwhile, lock=hold)
+        (entry,) = pieces(functions.aws.dynamodb, functions.ledger_table, functions.name)
+        assert entry.tally.next_row == 0
+
+    def test_after_a_redrive_what_is_left_is_loaded_and_what_is_done_is_not(self, functions: Stage) -> None:
+        load = self.loaded(functions)
+        self.redriven(1)
+        functions.aws.dynamodb.delete_item(TableName=functions.name, Key={"id": {"S": "row-0"}})
+        written = functions.items()
+        assert load.run(0)["finished"]
+        assert functions.items() == written
+        assert load.run(1)["finished"]
+        assert len(functions.items()) == 25
+        # The stop, told once more, is that of the run before.
+        self.stop(functions)
+        assert load.run(1)["finished"]
+
+    def test_a_second_stop_holds_until_a_second_redrive(self, functions: Stage) -> None:
+        load = self.loaded(functions)
+        self.redriven(1)
+        load.run(1)
+        self.stop(functions, redrives=1)
+        load.files.append(functions.put_file(numbered(25), "unload/2"))
+        with pytest.raises(LoadStopped):
+            load.run(2)
+
+    def test_a_table_that_another_execution_has_taken_is_not_stopped(self, functions: Stage) -> None:
+        lock = ExecutionLock(functions.aws.dynamodb, functions.ledger_table, f"table#{functions.name}", "arn:other")
+        lock.touch()
+        self.stop(functions)
+        assert lock.standing() == Standing(other=None, stopped=None)
 
 
 def count_too_much(functions: Stage, rows: int, piece: str = "00000") -> None:

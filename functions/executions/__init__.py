@@ -1,0 +1,1 @@
+"""What an execution has under way (`notes`), for whoever stops it. Imports no other room."""
