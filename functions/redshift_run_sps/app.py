@@ -1,15 +1,19 @@
 """RedshiftRunSpsFunction: submits a stored procedure for a task that waits for its token."""
 
 import os
+import time
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from aws_clients import client
 from environment import required
 from execution_input import parse_input
-from statements.data_api import RedshiftLogin
+from locks.singleton import take_singleton
+from statements.data_api import RedshiftLogin, Statement
 from statements.names import StatementKind
 from statements.procedure_call import ProcedureRequest, procedure_call
 from statements.settings import StatementSettings
@@ -45,7 +49,22 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     settings.statements.submitter(settings.login, settings.ledger_table).submit_for(
         event,
         StatementKind.STORED_PROCEDURE,
-        lambda _: procedure_call(
-            parse_input(ProcedureRequest, event["execution"]["Input"]), settings.allowed_procedures
-        ),
+        lambda _: _call(event["execution"], settings),
     )
+
+
+def _call(execution: dict[str, Any], settings: Settings) -> Statement:
+    """The call that an execution's input asks for, which nobody else makes meanwhile if it is to be a singleton."""
+    request = parse_input(ProcedureRequest, execution["Input"])
+    call = procedure_call(request, settings.allowed_procedures)
+    if request.singleton is not None:
+        started_at = datetime.fromisoformat(execution["StartTime"]).timestamp()
+        take_singleton(
+            client("dynamodb"),
+            settings.ledger_table,
+            request.singleton,
+            execution["Id"],
+            client("stepfunctions"),
+            waited_seconds=time.time() - started_at if request.wait else None,
+        )
+    return call

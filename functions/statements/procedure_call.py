@@ -45,6 +45,8 @@ def _check_text(text: str) -> None:
         raise ValueError(f"has {size:,} bytes as UTF-8, more than VARCHAR's {MAX_TEXT_BYTES:,}: shorten it")
 
 
+# A key of the ledger, and a name that a message can show.
+SingletonName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,80}$")]
 CheckedText = Annotated[str | None, AfterValidator(_check_scalar)]
 
 
@@ -101,7 +103,8 @@ class ProcedureRequest(ExecutionInput):
     """The payload: `spname`, and either `event_message` or `arguments` (or neither, for a procedure without any).
 
     An argument is a scalar, or `{"value": …, "type": …}`. `keep_statement` lets the procedure run on when the execution
-    is stopped.
+    is stopped. Of all executions that give the same `singleton` one runs at a time; another one fails, or waits if it
+    says `wait`.
     """
 
     spname: str
@@ -110,11 +113,17 @@ class ProcedureRequest(ExecutionInput):
         default_factory=list, max_length=MAX_ARGUMENTS
     )
     keep_statement: bool = False
+    singleton: SingletonName | None = None
+    wait: bool = False
 
     @model_validator(mode="after")
     def _one_kind_of_argument(self) -> Self:
         if {"event_message", "arguments"} <= self.model_fields_set:
             raise ValueError("give event_message or arguments, not both")
+        if self.wait and self.singleton is None:
+            raise ValueError("wait belongs to singleton: name what to wait for")
+        if self.keep_statement and self.singleton is not None:
+            raise ValueError("keep_statement is not for a singleton, whose name is free when the execution has ended")
         size = sum(len(argument.text.encode()) for argument in self.call_arguments)
         if size > MAX_SQL_BYTES:
             raise ValueError(f"the arguments have {size:,} bytes in all, more than {MAX_SQL_BYTES:,}: pass less")

@@ -1,6 +1,7 @@
 """What the callback mechanism logs and counts."""
 
 from errors import PipelineError
+from locks.errors import SingletonAwaited
 from statements.resuming import Resumption
 from telemetry import MetricUnit, logger, metrics
 
@@ -37,7 +38,7 @@ def record_second_look(resumption: Resumption, *, found: bool) -> None:
 def record_failure(failure: PipelineError, statement_id: str | None) -> None:
     """Log what a task is failed with, and count it if Redshift has no statement of its own for it."""
     logger.warning("task failed", error=type(failure).__name__, cause=str(failure))
-    if statement_id is None:
+    if statement_id is None and not isinstance(failure, SingletonAwaited):
         metrics.add_metric("StatementsNotSubmitted", MetricUnit.Count, 1)
 
 

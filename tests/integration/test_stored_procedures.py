@@ -255,11 +255,19 @@ def test_a_late_event_changes_nothing(procedures: Procedures) -> None:
 
 def test_an_execution_that_is_stopped_has_its_statement_cancelled(procedures: Procedures) -> None:
     _make_sleeper(procedures)
-    arn = executions.start(procedures.states, procedures.machine, {"spname": "public.sp_sleep"})
+    nightly = {"singleton": "nightly"}
+    arn = executions.start(procedures.states, procedures.machine, {"spname": "public.sp_sleep", **nightly})
+    while not _running_statement(procedures, arn):
+        time.sleep(0.1)
+    refused = procedures.run({"spname": LOG, "event_message": "too early", **nightly})
+    assert (refused.status, refused.error) == ("FAILED", "SingletonIsHeld")
+    assert arn in refused.cause
+
     execution = _stopped_while_its_statement_runs(procedures, arn)
     row = _ended_statement(procedures, execution)
     assert row["status"] == "ABORTED"
     assert "unfinished" not in row
+    assert procedures.run({"spname": LOG, "event_message": "now", **nightly}).status == "SUCCEEDED"
 
 
 def test_a_task_whose_event_is_lost_is_resumed_by_the_watchdog(procedures: Procedures) -> None:

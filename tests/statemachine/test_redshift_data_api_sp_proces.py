@@ -6,7 +6,10 @@ How it fails is in test_failures.py.
 from collections.abc import Callable
 
 import pytest
+import yaml
 
+from locks.table import LONGEST_WAIT_SECONDS
+from tests.statemachine.conftest import DEFINITIONS
 from tests.statemachine.interpreter import (
     FAILED_WAITS,
     LAMBDA_FAILED,
@@ -66,8 +69,29 @@ def test_retries_wait_ever_longer_and_end(machine: Machine) -> None:
         assert (run.status, run.error, run.waits) == ("FAILED", error, waits)
 
 
+def test_a_singleton_is_waited_for_longer_than_its_function_waits(machine: Machine) -> None:
+    run = machine.run(PAYLOAD, {RUN: [throws("SingletonAwaited"), throws("SingletonAwaited"), returns(RESULT)]})
+    assert (run.status, run.waits) == ("SUCCEEDED", [60, 60])
+    text = (DEFINITIONS / "redshift_data_api_sp_proces.asl.yaml").read_text()
+    (retrier,) = (
+        retrier
+        for retrier in yaml.safe_load(text.replace("${", "<"))["States"][RUN]["Retry"]
+        if retrier["ErrorEquals"] == ["SingletonAwaited"]
+    )
+    # Waits are random, half as long on average; an attempt has five events of the history's 25,000.
+    assert retrier["MaxAttempts"] * 60 / 2 > 2 * LONGEST_WAIT_SECONDS
+    assert retrier["MaxAttempts"] * 5 < 20_000
+
+
 def test_any_other_failure_is_not_retried(machine: Machine) -> None:
-    for error in ["StatementFailed", "StatementAborted", "InvalidInput", "ProcedureNotAllowed", "KeyError"]:
+    for error in [
+        "StatementFailed",
+        "StatementAborted",
+        "SingletonIsHeld",
+        "InvalidInput",
+        "ProcedureNotAllowed",
+        "KeyError",
+    ]:
         run = machine.run(PAYLOAD, {RUN: [throws(error)]})
         assert (run.status, run.error, run.attempts[RUN]) == ("FAILED", error, 1)
 

@@ -92,7 +92,7 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
             *_calls("dynamodb", "Query", f"{tokens}/index/unfinished"),
             *(
                 call
-                for key in ("execution#x", "table#reviews")
+                for key in ("execution#x", "table#reviews", "singleton#nightly")
                 for call in _calls("dynamodb", "UpdateItem", ledger, dynamodb_LeadingKeys=key)
             ),
             *_calls("states", "DescribeExecution", f"{child}:x"),

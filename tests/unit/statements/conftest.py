@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,11 @@ class Pipeline:
     def abort(self, event: dict[str, Any]) -> str:
         """Abort the execution of an event, and return its ARN; moto itself waits until the task has been told."""
         arn: str = event["execution"]["Id"]
+        stopped_at = datetime.now(UTC)
 
         def described(parsed: dict[str, Any], **_: Any) -> None:
             if parsed["executionArn"] == arn:
-                parsed["status"] = "ABORTED"
+                parsed.update(status="ABORTED", stopDate=stopped_at)
 
         def told(params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
             if json.loads(params["body"])["taskToken"] != event["task_token"]:
