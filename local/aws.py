@@ -38,10 +38,11 @@ def main() -> None:
     parser.add_argument("--listen", type=int, required=True, help="file descriptor of a bound TCP socket")
     parser.add_argument("--directory", type=Path, required=True, help="for all files; removed at the end")
     parser.add_argument("--parameter-group", type=json.loads, default={}, help="of the Redshift cluster, as JSON")
+    parser.add_argument("--with-quotas", action="store_true", help="let the Data API throttle as AWS does")
     arguments = parser.parse_args()
     exit_code = 0
     try:
-        _run(arguments.listen, arguments.directory, arguments.parameter_group)
+        _run(arguments.listen, arguments.directory, arguments.parameter_group, with_quotas=arguments.with_quotas)
     except BaseException:  # noqa: BLE001 - the last word of this process: whatever it was belongs in the log
         traceback.print_exc()
         exit_code = 1
@@ -51,12 +52,12 @@ def main() -> None:
     os._exit(exit_code)
 
 
-def _run(listen: int, directory: Path, parameter_group: dict[str, str]) -> None:
+def _run(listen: int, directory: Path, parameter_group: dict[str, str], *, with_quotas: bool) -> None:
     ministack_patches.apply()
     engine = Engine(directory / "redshift", parameter_group)
     engine.start()
     try:
-        service.register(engine, os.environ["AWS_ENDPOINT_URL"])
+        service.register(engine, os.environ["AWS_ENDPOINT_URL"], with_quotas=with_quotas)
         asyncio.new_event_loop().run_until_complete(_serve(listen))
     finally:
         service.shutdown()

@@ -69,6 +69,7 @@ class LocalAws:
     `endpoint_url` is the URL of every service. `environment` holds the variables that lead `aws`, `sam` and
     boto3 to it: endpoint, credentials and region. `secret_arn` is the Secrets Manager secret with the cluster's
     user name and password. `parameter_group` holds parameters of the cluster (`redshift.sql.engine.Engine`).
+    `with_quotas` the Data API throttles as AWS does (`redshift.api.quotas`).
     """
 
     directory: Path
@@ -77,8 +78,9 @@ class LocalAws:
     secret_arn: str
     _log: BinaryIO
 
-    def __init__(self, parameter_group: Mapping[str, str] | None = None) -> None:
+    def __init__(self, parameter_group: Mapping[str, str] | None = None, *, with_quotas: bool = False) -> None:
         self._running = ExitStack()
+        self._with_quotas = with_quotas
         self._parameter_group = json.dumps(dict(parameter_group or {}))
         session = botocore.session.Session(session_vars=_SESSION_VARIABLES)
         self._session: Any = boto3.Session("test", "test", botocore_session=session)
@@ -156,7 +158,8 @@ class LocalAws:
             return subprocess.Popen(
                 # -B: no bytecode beside the sources; Lambda workers may write theirs in their own folders.
                 [sys.executable, "-B", "-m", "local.aws", "--listen", str(listener.fileno()),
-                 "--directory", str(self.directory), "--parameter-group", self._parameter_group],
+                 "--directory", str(self.directory), "--parameter-group", self._parameter_group,
+                 *(["--with-quotas"] if self._with_quotas else [])],
                 cwd=PROJECT,
                 env=self._process_environment(port, temporary),
                 stdin=subprocess.PIPE,

@@ -51,8 +51,8 @@ class FunctionContext:
         return self.milliseconds_left
 
 
-def make() -> None:
-    """Make the token table, and a state machine whose task sends its token to a queue and waits."""
+def make_tokens() -> None:
+    """Make the token table."""
     boto3.client("dynamodb", REGION).create_table(
         TableName=TOKEN_TABLE,
         BillingMode="PAY_PER_REQUEST",
@@ -73,6 +73,11 @@ def make() -> None:
             }
         ],
     )
+
+
+def make() -> None:
+    """Make the token table, and a state machine whose task sends its token to a queue and waits."""
+    make_tokens()
     queue = boto3.client("sqs", REGION).create_queue(QueueName=_QUEUE)["QueueUrl"]
     task = {
         "Type": "Task",

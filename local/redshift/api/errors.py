@@ -52,6 +52,13 @@ class ActiveStatementsExceededError(DataApiError):
     status = 400
 
 
+class ThrottlingError(DataApiError):
+    """The operation was called more often than an account may. It is none of the API's model, but what AWS answers."""
+
+    code = "ThrottlingException"
+    status = 400
+
+
 class DatabaseConnectionError(DataApiError):
     """No connection to the database that a metadata operation names."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.redshift.api.authorization import Caller
+    from local.redshift.api.quotas import Quotas
     from local.redshift.api.statements import Query, Statement
     from local.redshift.api.store import StatementStore
     from local.redshift.sql.engine import Engine
@@ -27,12 +28,13 @@ _NAMES_PER_PAGE = 1000
 
 
 class Operations:
-    """The operations that are imitated, by their names in the API."""
+    """The operations that are imitated, by their names in the API; `quotas` limit how often they may be called."""
 
-    def __init__(self, engine: Engine, storage: Storage, store: StatementStore) -> None:
+    def __init__(self, engine: Engine, storage: Storage, store: StatementStore, quotas: Quotas | None = None) -> None:
         self._engine = engine
         self._storage = storage
         self._store = store
+        self._quotas = quotas
         self._by_name: dict[str, Callable[[Request, Caller], Response]] = {
             "ExecuteStatement": self._execute_statement,
             "BatchExecuteStatement": self._batch_execute_statement,
@@ -50,6 +52,8 @@ class Operations:
         """Run the operation with a name. Raises `DataApiError`."""
         if name not in self._by_name:
             raise NotImitatedError(name)
+        if self._quotas:
+            self._quotas.spend(name, caller.account, caller.region)
         return self._by_name[name](protocol.parse(name, body), caller)
 
     def _execute_statement(self, request: Request, caller: Caller) -> Response:

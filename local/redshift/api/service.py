@@ -20,6 +20,7 @@ from local.ministack_patches import MINISTACK_VERSION, UnsupportedMiniStackError
 from local.redshift.api import authorization, events, protocol, target
 from local.redshift.api.errors import DataApiError
 from local.redshift.api.operations import Operations
+from local.redshift.api.quotas import Quotas
 from local.redshift.api.store import StatementStore
 from local.redshift.transfer.storage import Storage
 
@@ -38,10 +39,11 @@ class EnforcementOffError(Exception):
     """MiniStack runs without AUTH=true, so that nothing would check who may run what."""
 
 
-def register(engine: Engine, endpoint_url: str) -> None:
+def register(engine: Engine, endpoint_url: str, *, with_quotas: bool = False) -> None:
     """Add the Data API to the MiniStack of this process, before it serves its first request.
 
-    `endpoint_url` is where MiniStack will listen: UNLOAD and COPY reach S3 there.
+    `endpoint_url` is where MiniStack will listen: UNLOAD and COPY reach S3 there. `with_quotas` it throttles whoever
+    calls it more often than AWS allows.
 
     Raises `UnsupportedMiniStackError` if the installed MiniStack isn't the version whose private functions are used
     here, and `EnforcementOffError` if MiniStack was not told to enforce IAM.
@@ -52,7 +54,7 @@ def register(engine: Engine, endpoint_url: str) -> None:
         )
     if not app.AUTH:
         raise EnforcementOffError("the local Redshift Data API needs MiniStack with AUTH=true in its environment")
-    service = _Service(engine, endpoint_url)
+    service = _Service(engine, endpoint_url, Quotas() if with_quotas else None)
     router.SERVICE_PATTERNS[protocol.SERVICE] = {
         "target_prefixes": [_TARGET_PREFIX],
         "host_patterns": [r"redshift-data\."],
@@ -70,13 +72,13 @@ def shutdown() -> None:
 
 
 class _Service:
-    def __init__(self, engine: Engine, endpoint_url: str) -> None:
+    def __init__(self, engine: Engine, endpoint_url: str, quotas: Quotas | None) -> None:
         # The cluster's own credentials: those of the emulator's root user.
         session = boto3.Session("test", "test", region_name=target.REGION)
         role = f"arn:aws:iam::{responses.get_account_id()}:role/{target.DEFAULT_ROLE}"
         storage = Storage(session, endpoint_url, role)
         self.store = StatementStore(engine, storage, events.publish)
-        self._operations = Operations(engine, storage, self.store)
+        self._operations = Operations(engine, storage, self.store, quotas)
 
     async def handle(
         self, _method: str, _path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, Any]

@@ -1,7 +1,7 @@
 """The statements that were submitted: run in the background, several at once, and remembered for a day.
 
 Numbers and rules are those of "Using the Amazon Redshift Data API" and "Amazon Redshift quotas and limits" in the
-Redshift management guide. Requests per second are not limited here.
+Redshift management guide. Requests per second are limited elsewhere (`quotas`).
 """
 
 from __future__ import annotations
