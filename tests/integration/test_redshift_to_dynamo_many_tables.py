@@ -162,7 +162,8 @@ def test_of_two_executions_started_in_the_same_second_one_loads_and_the_other_na
 
 
 def test_the_table_of_an_execution_that_was_aborted_can_be_loaded_again(loads: Loads) -> None:
-    slow = loads.start_slow("local-sessions")
+    # Stopped while it unloads: else the next load would have to wait for its loaders.
+    slow = loads.start("local-sessions", query="SELECT 'x' AS id FROM (SELECT pg_sleep(300)) AS nap")
     loads.wait_until_held("local-sessions", slow)
     assert loads.run("local-sessions").error == "TableIsBeingLoaded"
 
