@@ -270,6 +270,24 @@ def test_an_execution_that_is_stopped_has_its_statement_cancelled(procedures: Pr
     assert procedures.run({"spname": LOG, "event_message": "now", **nightly}).status == "SUCCEEDED"
 
 
+@pytest.mark.parametrize(("keep", "statuses"), [(True, ["FINISHED"]), (False, ["ABORTED", "FINISHED"])])
+def test_a_redrive_goes_on_with_a_statement_that_runs_and_runs_anew_one_that_was_cancelled(
+    procedures: Procedures, keep: bool, statuses: list[str]
+) -> None:
+    procedures.redshift.query(
+        "CREATE OR REPLACE PROCEDURE public.sp_nap() AS $$ BEGIN PERFORM pg_sleep(1); END; $$ LANGUAGE plpgsql"
+    )
+    payload = {"spname": "public.sp_nap", "keep_statement": keep}
+    arn = executions.start(procedures.states, procedures.machine, payload)
+    execution = _stopped_while_its_statement_runs(procedures, arn)
+    if not keep:
+        _ended_statement(procedures, execution)
+    procedures.states.redrive_execution(executionArn=arn)
+    redriven = executions.wait(procedures.states, arn)
+    assert redriven.status == "SUCCEEDED", redriven.cause
+    assert sorted(row["status"]["S"] for row in procedures.rows(arn)) == statuses
+
+
 def test_a_task_whose_event_is_lost_is_resumed_by_the_watchdog(procedures: Procedures) -> None:
     events, functions = procedures.aws.client("events"), procedures.aws.client("lambda")
     events.disable_rule(Name="local-EventBridgeRedshiftEvent")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local import ministack_patches
-from tests.local.launcher.emulator import Emulator, archive
+from tests.local.launcher.emulator import DEADLINE_SECONDS, Emulator, archive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RAISING = """
 class SpnameNotAllowedError(Exception):
@@ -244,3 +249,60 @@ def test_another_version_of_ministack_is_refused(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(ministack_patches.UnsupportedMiniStackError, match=r"needs MiniStack 1\.5\.33, but 1\.5\.34"):
         ministack_patches.apply()
+
+
+class TestRedrive:
+    """An execution goes on where it was stopped."""
+
+    CALLS = """
+calls = []
+def handler(event, context):
+    calls.append(event["state"])
+    return {"calls": list(calls), "redrives": event["execution"].get("RedriveCount")}
+"""
+
+    def wait(self, emulator: Emulator, arn: str, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not reached(described := emulator.clients["stepfunctions"].describe_execution(executionArn=arn)):
+            assert time.monotonic() < deadline, described
+            time.sleep(0.05)
+        return dict(described)
+
+    def stopped(self, emulator: Emulator) -> str:
+        """An execution whose first state has ended, and which was stopped while it waited."""
+        function = emulator.create_function("calls", self.CALLS)
+        payload = {"state.$": "$$.State.Name", "execution.$": "$$.Execution"}
+        call = {"Parameters": {"FunctionName": function, "Payload": payload}, "ResultPath": "$.first"}
+        states = {
+            "First": task(function, **call, Next="Pause"),
+            "Pause": {"Type": "Wait", "Seconds": 1, "Next": "Last"},
+            "Last": task(function, **call | {"ResultPath": "$.last"}),
+        }
+        del states["First"]["End"]
+        steps = emulator.clients["stepfunctions"]
+        machine = steps.create_state_machine(
+            name="redriven", definition=json.dumps({"StartAt": "First", "States": states}), roleArn=emulator.role_arn
+        )["stateMachineArn"]
+        arn: str = steps.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while "WaitStateEntered" not in str(steps.get_execution_history(executionArn=arn)["events"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        steps.stop_execution(executionArn=arn)
+        return arn
+
+    def test_there_is_none_in_ministack(self, plain: Emulator) -> None:
+        with pytest.raises(ClientError, match="InvalidAction"):
+            plain.clients["stepfunctions"].redrive_execution(executionArn=self.stopped(plain))
+
+    def test_what_had_ended_is_not_done_again_and_the_rest_is_told_of_the_redrive(self, mended: Emulator) -> None:
+        arn = self.stopped(mended)
+        steps = mended.clients["stepfunctions"]
+        steps.redrive_execution(executionArn=arn)
+        described = self.wait(mended, arn, lambda described: described["status"] != "RUNNING")
+        assert (described["status"], described["redriveCount"]) == ("SUCCEEDED", 1)
+        output = json.loads(described["output"])
+        assert output["first"]["Payload"] == {"calls": ["First"], "redrives": None}
+        assert output["last"]["Payload"] == {"calls": ["First", "Last"], "redrives": 1}
+        with pytest.raises(ClientError, match="ExecutionNotRedrivable"):
+            steps.redrive_execution(executionArn=arn)
