@@ -219,6 +219,17 @@ class TestARedriveAfterAStop:
         assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
         assert len(pipeline.cancelled) == 1
 
+    def test_is_told_of_what_finished_before_it_could_be_cancelled(self, pipeline: Pipeline) -> None:
+        event = pipeline.start_task(PAYLOAD)
+        pipeline.submit(event)
+        on("before-call.redshift-data.CancelStatement", lambda **_: pipeline.end_statement())
+        pipeline.stop(pipeline.abort(event))
+        pipeline.call_back()
+        redriven, waiting = redrive_of(pipeline, event)
+        pipeline.submit(redriven)
+        assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+        assert len(pipeline.calls) == 1
+
     def test_waits_for_what_is_being_cancelled(self, pipeline: Pipeline) -> None:
         event = _stopped(pipeline)
         pipeline.statements[0].status = "STARTED"  # it rolls back
