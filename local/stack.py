@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -24,7 +25,7 @@ from botocore.config import Config
 from local.redshift.api.target import CLUSTER_IDENTIFIER, DEFAULT_ROLE, REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mypy_boto3_cloudformation import CloudFormationClient
 
@@ -256,29 +257,49 @@ def deploy(
 ) -> dict[str, str]:
     """Build and deploy the template with `sam build` and `sam deploy`; return the stack's outputs.
 
-    `parameters` are added to `local_parameters`. `report` is called with a line for each step. Builds into
-    `.aws-sam/local` beside the template, so that a developer's own `sam build` stays as it is; what was built
-    before and hasn't changed is taken from there.
+    `parameters` are added to `local_parameters`. `report` is called with a line for each step.
 
     Raises `SamCommandFailedError`: `sam` ended with an error, which is in the message.
     """
-    build_directory = template.parent / ".aws-sam" / "local" / str(sys.implementation.cache_tag)
-    build_directory.mkdir(parents=True, exist_ok=True)
-    overrides = [f'{name}="{value}"' for name, value in {**local_parameters(aws), **(parameters or {})}.items()]
-    with (build_directory / "lock").open("w") as lock:
-        # Copies of this may run in one checkout: one builds at a time, and none while another packages.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    build(aws, template=template, report=report)
+    return deploy_built(aws, stack_name, parameters, template=template, report=report)
+
+
+def build(
+    aws: LocalAws, *, template: Path = PROJECT / "template.yaml", report: Callable[[str], None] = lambda _line: None
+) -> None:
+    """Build the template with `sam build`.
+
+    Builds into `.aws-sam/local` beside the template, so that a developer's own `sam build` stays as it is; what was
+    built before and hasn't changed is taken from there.
+
+    Raises `SamCommandFailedError`: `sam` ended with an error, which is in the message.
+    """
+    # Copies of this may run in one checkout: one builds at a time, and none while another packages.
+    with _build_directory(template, fcntl.LOCK_EX) as directory:
         report("sam build")
         _sam(
             ["build", "--template-file", str(template), "--cached", "--parallel",
-             "--build-dir", str(build_directory / "build"), "--cache-dir", str(build_directory / "cache")],
+             "--build-dir", str(directory / "build"), "--cache-dir", str(directory / "cache")],
             aws, directory=template.parent,
         )  # fmt: skip
-        _zip_layers(build_directory / "build")
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        zip_layers(directory / "build", directory / "layers")
+
+
+def deploy_built(
+    aws: LocalAws,
+    stack_name: str = STACK_NAME,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    template: Path = PROJECT / "template.yaml",
+    report: Callable[[str], None] = lambda _line: None,
+) -> dict[str, str]:
+    """Deploy what `build` has made of the template, as `deploy` does."""
+    overrides = [f'{name}="{value}"' for name, value in {**local_parameters(aws), **(parameters or {})}.items()]
+    with _build_directory(template, fcntl.LOCK_SH) as directory:
         report(f"sam deploy --stack-name {stack_name}")
         _sam(
-            ["deploy", "--template-file", str(build_directory / "build" / "template.yaml"),
+            ["deploy", "--template-file", str(directory / "build" / "template.yaml"),
              "--stack-name", stack_name, "--s3-bucket", ARTIFACTS_BUCKET, "--region", REGION,
              "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND",
              "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar",
@@ -316,20 +337,49 @@ def stack_outputs(aws: LocalAws, stack_name: str = STACK_NAME) -> dict[str, str]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def _zip_layers(build: Path) -> None:
-    """Zip the built layers with little compression and let the built template name the archives.
+@contextmanager
+def _build_directory(template: Path, lock: int) -> Iterator[Path]:
+    directory = template.parent / ".aws-sam" / "local" / str(sys.implementation.cache_tag)
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as file:
+        fcntl.flock(file, lock)
+        yield directory
+
+
+def zip_layers(build: Path, archives: Path) -> None:
+    """Zip the built layers with little compression, unless that was done, and let the built template name the archives.
 
     `sam deploy` would zip the folders itself, for 10 seconds each time: compression that a bucket on the same
     machine isn't worth.
     """
+    archives.mkdir(exist_ok=True)
     template = build / "template.yaml"
     text = template.read_text()
     for layer in [entry for entry in build.iterdir() if entry.is_dir()]:
-        with zipfile.ZipFile(build / f"{layer.name}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for path in sorted(layer.rglob("*")):
-                archive.write(path, path.relative_to(layer))
-        text = text.replace(f"ContentUri: {layer.name}\n", f"ContentUri: {layer.name}.zip\n")
+        files = [path for path in sorted(layer.rglob("*")) if path.is_file()]
+        archive = archives / f"{layer.name}-{_digest(files, layer)}.zip"
+        if not archive.exists():
+            for of_before in archives.glob(f"{layer.name}-*"):
+                of_before.unlink()
+            _zip(files, layer, archive)
+        text = text.replace(f"ContentUri: {layer.name}\n", f"ContentUri: ../{archives.name}/{archive.name}\n")
     template.write_text(text)
+
+
+def _digest(files: Iterable[Path], folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.relative_to(folder)}\0{path.stat().st_mode}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _zip(files: Iterable[Path], folder: Path, archive: Path) -> None:
+    unfinished = archive.with_suffix(".unfinished")
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped:
+        for path in files:
+            zipped.write(path, path.relative_to(folder))
+    unfinished.rename(archive)
 
 
 def _sam(arguments: list[str], aws: LocalAws, *, directory: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from local.data_api import DataApi
 from local.mails import Mailbox
-from local.stack import PROJECT, LocalAws, deploy
+from local.stack import PROJECT, LocalAws, build, deploy_built
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +23,15 @@ def aws() -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="session")
-def outputs(aws: LocalAws) -> dict[str, str]:
+def built(aws: LocalAws) -> None:
+    """The template, built by the real `sam`."""
+    build(aws)
+
+
+@pytest.fixture(scope="session")
+def outputs(aws: LocalAws, built: None) -> dict[str, str]:
     """The outputs of the stack, deployed to `aws` by the real `sam`."""
-    return deploy(aws)
+    return deploy_built(aws)
 
 
 @pytest.fixture(scope="session")

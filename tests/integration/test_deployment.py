@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local import executions
-from local.stack import SamCommandFailedError, delete, deploy
+from local.stack import SamCommandFailedError, delete, deploy_built
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +28,9 @@ PARAMETERS = {
 
 
 @pytest.fixture(scope="module")
-def second(aws: LocalAws, redshift: DataApi) -> Iterator[dict[str, str]]:
+def second(aws: LocalAws, redshift: DataApi, built: None) -> Iterator[dict[str, str]]:
     """The outputs of a second stack beside the first: another prefix and other tables."""
-    yield deploy(aws, STACK, PARAMETERS)
+    yield deploy_built(aws, STACK, PARAMETERS)
     delete(aws, STACK)
     with pytest.raises(aws.client("cloudformation").exceptions.ClientError, match="does not exist"):
         aws.client("cloudformation").describe_stacks(StackName=STACK)
@@ -70,7 +70,7 @@ def test_a_changed_parameter_takes_effect_with_the_next_deploy(aws: LocalAws, se
         "StoredProcedureScheduleInput": json.dumps(payload).replace('"', '\\"'),
         "LogRetentionDays": "7",
     }
-    assert deploy(aws, STACK, PARAMETERS | changed) == second
+    assert deploy_built(aws, STACK, PARAMETERS | changed) == second
     execution = executions.run(aws.client("stepfunctions"), second["StoredProcedureStateMachineArn"], payload)
     assert (execution.status, execution.error) == ("FAILED", "ProcedureNotAllowed")
     assert "etl.sp_*, public.sp_other" in execution.cause
@@ -92,10 +92,10 @@ def test_a_changed_parameter_takes_effect_with_the_next_deploy(aws: LocalAws, se
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_parameters_that_cannot_go_together_are_refused_before_anything_is_made(
-    aws: LocalAws, parameters: dict[str, str], says: str
+    aws: LocalAws, built: None, parameters: dict[str, str], says: str
 ) -> None:
     with pytest.raises(SamCommandFailedError, match=says):
-        deploy(aws, "impossible", PARAMETERS | {"StackPrefix": "impossible"} | parameters)
+        deploy_built(aws, "impossible", PARAMETERS | {"StackPrefix": "impossible"} | parameters)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def test_parameters_that_cannot_go_together_are_refused_before_anything_is_made(
     ],
 )
 def test_temporary_credentials_in_place_of_the_secret_are_those_of_the_user_that_the_readme_names(
-    aws: LocalAws, redshift: DataApi, stack: str, parameters: dict[str, str], user: str
+    aws: LocalAws, redshift: DataApi, built: None, stack: str, parameters: dict[str, str], user: str
 ) -> None:
     names = {name: f"{stack}{value[6:]}" for name, value in PARAMETERS.items() if value.startswith("second")}
-    outputs = deploy(aws, stack, names | {"DbSecretArn": ""} | parameters)
+    outputs = deploy_built(aws, stack, names | {"DbSecretArn": ""} | parameters)
     redshift.query(
         "CREATE OR REPLACE PROCEDURE public.sp_who(p_user OUT varchar(200))"
         " AS $$ BEGIN p_user := current_user; END; $$ LANGUAGE plpgsql"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from local.mails import Mailbox
     from local.stack import LocalAws
 
-REVIEWS = 100_000
+REVIEWS = 40_000
 KEY = "review_id"
 
 
@@ -78,7 +78,7 @@ class Loads:
 
 @pytest.fixture(scope="module")
 def loads(aws: LocalAws, outputs: dict[str, str], redshift: DataApi) -> Loads:
-    """The deployed pipeline, and a hundred thousand reviews in Redshift."""
+    """The deployed pipeline, and reviews in Redshift, which make more than one piece."""
     reviews_table.fill(aws, REVIEWS)
     return Loads(aws, outputs)
 

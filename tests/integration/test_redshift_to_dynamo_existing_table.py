@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local import executions
-from local.stack import LocalAws, delete, deploy
+from local.stack import LocalAws, delete, deploy_built
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def state_machine(aws: LocalAws, outputs: dict[str, str]) -> Iterator[str]:
         "DynamodbMetaTable": "existing-tokens",
         "DynamodbLedgerTable": "existing-ledger",
     }
-    yield deploy(aws, STACK, parameters)["RedshiftToDynamoStateMachineArn"]
+    yield deploy_built(aws, STACK, parameters)["RedshiftToDynamoStateMachineArn"]
     delete(aws, STACK)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# Read once, as nothing changes what it is given to look at.
+_read = cache(yaml.safe_load)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Stack:
         return cls(yaml_parse(text), text)
 
     @classmethod
+    @cache
     def load(cls) -> Stack:
         return cls.parse((ROOT / "template.yaml").read_text())
 
@@ -58,7 +63,7 @@ class Machine:
 
     @property
     def definition(self) -> dict[str, Any]:
-        definition: dict[str, Any] = yaml.safe_load(self.text)
+        definition: dict[str, Any] = _read(self.text)
         return definition
 
     def filled(self, value: Any) -> Any:

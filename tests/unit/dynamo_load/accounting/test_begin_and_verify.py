@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -67,10 +68,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@cache
 def dynamodb() -> Any:
     return boto3.client("dynamodb", REGION)
 
 
+@cache
 def s3() -> Any:
     return boto3.client("s3", REGION)
 

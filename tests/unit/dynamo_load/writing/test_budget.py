@@ -125,7 +125,7 @@ class Loaders:
         (8, 100, 8),
         (3, 1, 600),
         (40, 1, 600),
-        (200, 5, 60),
+        (100, 5, 60),
     ],
 )
 def test_all_loaders_together_write_as_much_as_the_budget_and_no_more(
