@@ -28,10 +28,10 @@ CHECKOV_STAMP := $(CHECKOV_VENV)/.run-$(call checksum,tests/checkov-requirements
 PYTEST = "$(VENV)/bin/python" -m pytest -q --numprocesses=$(WORKERS) --no-loadscope-reorder
 WORKERS := 3
 
-.PHONY: help demo local test test-fast pytest lint format mutants audit bench test-aws clean
+.PHONY: help demo local test test-fast pytest lint format under-quotas mutants audit bench test-aws clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(LOCAL_STAMP) ## Deploy to a local AWS, show both pipelines at work, stop (ROWS=200000 for more)
 	@"$(VENV)/bin/python" -m local.demo
@@ -60,6 +60,9 @@ lint: $(DEVELOPER_STAMP) ## Check style and types
 format: $(DEVELOPER_STAMP) ## Format the Python sources
 	"$(VENV)/bin/ruff" check --fix-only .
 	"$(VENV)/bin/ruff" format .
+
+under-quotas: $(DEVELOPER_STAMP) ## Run and stop 300 executions at once under the Data API's quotas (EXECUTIONS=number)
+	@"$(VENV)/bin/python" -m tests.under_quotas $(if $(EXECUTIONS),--executions $(EXECUTIONS))
 
 mutants: $(DEVELOPER_STAMP) ## Plant faults, see which the tests notice (FAULTS="transport" for some)
 	"$(VENV)/bin/python" -m tests.mutants $(FAULTS)

@@ -21,7 +21,7 @@ from local.redshift.api import authorization, events, protocol, target
 from local.redshift.api.errors import DataApiError
 from local.redshift.api.operations import Operations
 from local.redshift.api.quotas import Quotas
-from local.redshift.api.store import StatementStore
+from local.redshift.api.store import ACTIVE_STATEMENTS, CONCURRENT_STATEMENTS, StatementStore
 from local.redshift.transfer.storage import Storage
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ class _Service:
         session = boto3.Session("test", "test", region_name=target.REGION)
         role = f"arn:aws:iam::{responses.get_account_id()}:role/{target.DEFAULT_ROLE}"
         storage = Storage(session, endpoint_url, role)
-        self.store = StatementStore(engine, storage, events.publish)
+        # Who asks for quotas asks for many statements at once: the quota of active ones is to be the only limit.
+        concurrent = ACTIVE_STATEMENTS if quotas else CONCURRENT_STATEMENTS
+        self.store = StatementStore(engine, storage, events.publish, concurrent=concurrent)
         self._operations = Operations(engine, storage, self.store, quotas)
 
     async def handle(

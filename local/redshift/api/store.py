@@ -31,15 +31,15 @@ ACTIVE_STATEMENTS = 500
 RETENTION_SECONDS = 24 * 3600
 CLIENT_TOKEN_SECONDS = 8 * 3600
 
-# As many run at once; the others wait as SUBMITTED. PostgreSQL has connections to spare for metadata operations.
-_CONCURRENT_STATEMENTS = 20
+CONCURRENT_STATEMENTS = 20
+"""As many run at once unless told otherwise; PostgreSQL has connections for all that may be active, and to spare."""
 
 
 class StatementStore:
     """Accepts statements, has them run, and remembers them.
 
     `on_end` is called, on the statement's own thread, for each that was submitted with an event and has ended.
-    `clock` gives epoch seconds.
+    `clock` gives epoch seconds. `concurrent` run at once; the others wait as SUBMITTED.
     """
 
     def __init__(
@@ -48,6 +48,8 @@ class StatementStore:
         storage: Storage,
         on_end: Callable[[Statement], None],
         clock: Callable[[], float] = time.time,
+        *,
+        concurrent: int = CONCURRENT_STATEMENTS,
     ) -> None:
         self._runner = StatementRunner(engine, storage, clock)
         self._on_end = on_end
@@ -56,7 +58,7 @@ class StatementStore:
         self._statements: dict[str, Statement] = {}
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self._query_numbers = itertools.count(1)
-        self._threads = ThreadPoolExecutor(_CONCURRENT_STATEMENTS, thread_name_prefix="redshift-data")
+        self._threads = ThreadPoolExecutor(concurrent, thread_name_prefix="redshift-data")
         self._closed = False
 
     def submit(self, submission: Submission) -> Statement:
