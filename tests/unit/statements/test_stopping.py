@@ -81,6 +81,24 @@ def test_a_statement_that_ends_while_it_is_cancelled_is_no_failure(pipeline: Pip
     assert pipeline.statements[0].status == "FINISHED"
 
 
+def test_two_deliveries_at_the_same_moment_cancel_once(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    arn = pipeline.abort(event)
+    capsys.readouterr()
+    overtaking: list[bool] = []
+
+    def overtake(**_: Any) -> None:
+        if not overtaking:
+            overtaking.append(True)
+            pipeline.stop(arn)
+
+    on("before-call.redshift-data.CancelStatement", overtake)
+    pipeline.stop(arn)
+    assert pipeline.statements[0].status == "ABORTED"
+    assert counted(capsys) == {"StatementsCancelled": 1}
+
+
 def test_a_statement_that_does_not_run_yet_is_cancelled_later(pipeline: Pipeline) -> None:
     event = pipeline.start_task(PAYLOAD)
     pipeline.submit(event)
