@@ -127,7 +127,6 @@ class Bench:
         """
         self._runs += 1
         with DynamoDbSink(behaviour) as sink, ExitStack() as running:
-            environment = _environment(sink, self._store_url)
             ways = []
             for number, work in enumerate(works):
                 task = Task(
@@ -139,6 +138,7 @@ class Bench:
                     sort_key=work.sort_key,
                     ledger_url=self._ledger_url,
                     load=f"load-{self._runs}",
+                    loaders=len(works),
                     in_flight=work.in_flight,
                     piece=f"{number:05}",
                     core=self._way_core,
@@ -146,6 +146,7 @@ class Bench:
                     known=work.known,
                 )
                 arguments = [json.dumps(asdict(task)), str(time.monotonic())]
+                environment = _environment(sink, self._store_url, f"WAY{number}")
                 ways.append(running.enter_context(_process("benchmarks.way", *arguments, environment=environment)))
             for way in ways:
                 _line(way)
@@ -168,11 +169,14 @@ def _check(run: Run, rows: int, changed: int) -> None:
         )
 
 
-def _environment(sink: DynamoDbSink, store_url: str) -> dict[str, str]:
-    """Nothing of a developer's AWS settings, so that no request can leave this machine."""
+def _environment(sink: DynamoDbSink, store_url: str, access_key: str) -> dict[str, str]:
+    """Nothing of a developer's AWS settings, so that no request can leave this machine.
+
+    By the access key the sink tells the ways of a run apart.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return inherited | {
-        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_ACCESS_KEY_ID": access_key,
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",

@@ -317,9 +317,9 @@ def _table_limit(part: dict[str, Any]) -> str:
 
 Loads into a model of a table (`local/dynamodb_sink/capacity.py`): each partition takes 1,000 rows a second and saves up
 one second's; what does not fit is unprocessed, and a request of which nothing fits is throttled. It answers after
-{table_limit.LATENCY_SECONDS * 1e3:g} ms. Medians of {repetitions} interleaved runs; rows/s from second
-{table_limit.WARM_UP} until the first loader was done; loaders of one load have equal parts, one ledger and one core. In
-every run each row was stored exactly once.
+{table_limit.LATENCY_SECONDS * 1e3:g} ms. Medians of {repetitions} interleaved runs; rows/s, also of the slowest and the
+fastest loader, from {table_limit.WARM_UP} s after all loaders had begun until the first was done; loaders of one load
+have equal parts, one ledger and one core. In every run each row was stored exactly once.
 
 {_table(columns, lines)}
 - Up to {table_limit.WARM} partitions: wide rows in random order, each with a partition key of its own.

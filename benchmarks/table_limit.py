@@ -109,11 +109,11 @@ class TableLimitFigure:
     wall_seconds: float
     peak_bytes: int
     steady_rows_per_second: float
-    """From the end of the warm-up until the first loader was done."""
+    """From the end of the warm-up, which begins when every loader has begun, until the first loader was done."""
     steady_limit: float | None
     """What the table took meanwhile, in rows per second."""
     slowest_to_fastest: float
-    """Seconds of the slowest loader divided by those of the fastest; all have the same number of rows."""
+    """Rows that the fastest loader had stored meanwhile, divided by those of the slowest."""
     rows_by_second: list[int]
     limit_steps: list[tuple[float, float]]
     others_finished_seconds: float | None
@@ -155,7 +155,7 @@ def cases(directory: Path, scale: Scale) -> list[Case]:
 
     others = rows(HOT_PARTITIONS, HOT_SECONDS)
     hot_key = datasets.customer(others)
-    new = TableCapacity(KEY, NEW, units, burst_seconds=second)
+    new = TableCapacity(KEY, NEW, units)
     warm = replace(new, partitions=WARM)
     of_collections = replace(warm, partition_key=COLLECTION)
     small = replace(of_collections, partitions=HOT_PARTITIONS)
@@ -197,13 +197,14 @@ def measure(
 def _figure(case: Case, repetition: int, run: Run, second: float) -> TableLimitFigure:
     sink = run.sink
     stored = sink.rows_stored_by_tenth
-    began_at, seconds = sink.began_at, [usage.wall_seconds for usage in run.usages]
-    steady = stored[: max(1, int((min(usage.ended_at for usage in run.usages) - began_at) * TENTHS))]
+    steady = stored[: max(1, int((min(usage.ended_at for usage in run.usages) - sink.began_at) * TENTHS))]
     limits = _by_tenth(case.limit_steps, len(steady))
-    warm_up = int(WARM_UP * second * TENTHS)
-    if warm_up >= len(steady) or not limits:
+    by_loader = list(sink.rows_stored_by_access_key.values())
+    warm = int(WARM_UP * second * TENTHS) + max(map(_first, by_loader))
+    if warm >= len(steady) or not limits:
         # A load that is over by then is all there is to measure, and without a limit there is none to find.
-        warm_up = 0
+        warm = 0
+    of_loaders = [sum(rows[warm : len(steady)]) for rows in by_loader]
     sustained = max(1, int(SUSTAINED * second * TENTHS))
     capacity, grown, share, recovered = case.capacity, None, None, None
     if capacity and capacity.doubles_at_seconds is not None:
@@ -213,11 +214,11 @@ def _figure(case: Case, repetition: int, run: Run, second: float) -> TableLimitF
         goal = RECOVERED_SHARE * capacity.rows_per_second
         recovered = seconds_until(steady, goal, other.ends_at_seconds, sustained)
         begin = int((other.begins_at_seconds + OTHERS_WAIT * second) * TENTHS)
-        share = sum(sink.other_throttled_by_tenth[begin:]) / sum(sink.other_asked_by_tenth[begin:])
+        share = sum(sink.other_throttled_by_tenth[begin:]) / max(1, sum(sink.other_asked_by_tenth[begin:]))
     finished = None
     if case.hot_key:
         hot = sink.hot_rows_stored_by_tenth + [0] * len(stored)
-        finished = max(tenth for tenth, rows in enumerate(stored) if rows > hot[tenth]) / TENTHS
+        finished = (1 + max(tenth for tenth, rows in enumerate(stored) if rows > hot[tenth])) / TENTHS
     return TableLimitFigure(
         case=case.name,
         repetition=repetition,
@@ -229,9 +230,9 @@ def _figure(case: Case, repetition: int, run: Run, second: float) -> TableLimitF
         cpu_seconds=run.cpu_seconds,
         wall_seconds=run.wall_seconds,
         peak_bytes=run.peak_bytes,
-        steady_rows_per_second=_mean(steady[warm_up:]) * TENTHS,
-        steady_limit=_mean(limits[warm_up:]) if limits else None,
-        slowest_to_fastest=max(seconds) / min(seconds),
+        steady_rows_per_second=_mean(steady[warm:]) * TENTHS,
+        steady_limit=_mean(limits[warm:]) if limits else None,
+        slowest_to_fastest=max(of_loaders) / max(1, min(of_loaders)),
         rows_by_second=[sum(stored[begin : begin + TENTHS]) for begin in range(0, len(stored), TENTHS)],
         limit_steps=case.limit_steps,
         others_finished_seconds=finished,
@@ -256,6 +257,11 @@ def _by_tenth(steps: list[tuple[float, float]], tenths: int) -> list[float]:
     return [next(rate for second, rate in reversed(steps) if second * TENTHS <= tenth) for tenth in range(tenths)]
 
 
+def _first(rows: list[int]) -> int:
+    """The first tenth of a second with rows."""
+    return next(tenth for tenth, count in enumerate(rows) if count)
+
+
 def seconds_until(rows: list[int], rows_per_second: float, since: float, sustained: int) -> float | None:
     """Seconds from `since` until rows by tenths of a second are at a rate for `sustained` tenths; None: never."""
     begin = int(since * TENTHS)
@@ -273,7 +279,9 @@ def _said(figure: TableLimitFigure) -> str:
         f"{figure.rows_received / figure.rows:.2f} sends per row",
         f"{figure.cpu_seconds / figure.rows * 1e6:.1f} CPU s per million",
         f"slowest to fastest {figure.slowest_to_fastest:.2f}" if figure.loaders > 1 else "",
-        f"others finished after {figure.others_finished_seconds:.1f} s" if figure.others_finished_seconds else "",
+        f"others finished after {figure.others_finished_seconds:.1f} s"
+        if figure.others_finished_seconds is not None
+        else "",
         f"grown after {figure.grown_seconds} s" if figure.case == GROWS else "",
         f"others throttled {figure.others_throttled_share:.1%}" if figure.others_throttled_share is not None else "",
         f"recovered after {figure.recovered_seconds} s" if figure.case == SHARED else "",

@@ -23,6 +23,8 @@ class Task:
     ledger_url: str
     load: str
     """The load's name in the ledger, which no other has there."""
+    loaders: int
+    """How many load at once."""
     in_flight: int
     sort_key: str | None = None
     """The column that is the table's sort key, if it has one; the loader alone knows it."""

@@ -22,6 +22,7 @@ from dynamo_load.loading import PieceLoader
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import Piece, Slice
 from dynamo_load.reading.piece_reader import short_columns
+from dynamo_load.writing.common_pace import CommonPace
 from dynamo_load.writing.transport import BatchTransport
 from locks.table import TableLock
 from target.table import KeyAttribute, TargetTable
@@ -70,6 +71,7 @@ def loader_of(task: Task, piece: Piece, mapping: ItemMapping, refresh: BucketRef
             table=TABLE,
             session=botocore.session.get_session(),
             max_in_flight=task.in_flight,
+            common_pace=CommonPace(dynamodb, LEDGER, task.load, task.loaders),
             budget=None,
             seconds_left=lambda: _SECONDS_LEFT,
         ),

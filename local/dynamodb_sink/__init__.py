@@ -102,7 +102,9 @@ class SinkReport:
     began_at: float = 0.0
     """Seconds on the machine's monotonic clock: the first request."""
     rows_stored_by_tenth: list[int] = field(default_factory=list)
-    """In each tenth of a second, from the first request on; so are the next three."""
+    """In each tenth of a second, from the first request on; so are the next four."""
+    rows_stored_by_access_key: dict[str, list[int]] = field(default_factory=dict)
+    """The same for each access key that requests were signed with."""
     hot_rows_stored_by_tenth: list[int] = field(default_factory=list)
     """Those of them that have the hot key."""
     other_asked_by_tenth: list[int] = field(default_factory=list)

@@ -8,7 +8,7 @@ import re
 import resource
 import time
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ _MAX_ITEMS = 25
 _PUT, _DELETE = b'{"PutRequest":', b'{"DeleteRequest":'
 _BETWEEN_ITEMS = re.compile(rb', ?(?=\{"(?:Put|Delete)Request":)')
 _WANTS_CAPACITY = b'"ReturnConsumedCapacity":"TOTAL"', b'"ReturnConsumedCapacity": "TOTAL"'
+_ACCESS_KEY = re.compile(rb"Credential=([^/]*)/")
 _TABLE_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/sink"
 _REASONS = {200: "OK", 400: "Bad Request", 500: "Internal Server Error"}
 
@@ -57,7 +58,7 @@ class Table:
         self._refused_keys = {json.dumps(key)[1:-1].encode() for key in behaviour.refused_keys}
         self._stored: Counter[bytes] = Counter()
         self._rows_by_second: Counter[int] = Counter()
-        self._stored_by_tenth: Counter[int] = Counter()
+        self._stored_by_tenth: defaultdict[bytes, Counter[int]] = defaultdict(Counter)
         self._hot_key = json.dumps(behaviour.hot_key or "")[1:-1].encode()
         self._hot_by_tenth: Counter[int] = Counter()
         self._answers: Counter[str] = Counter()
@@ -73,7 +74,10 @@ class Table:
         self.report.keys_stored_again = sum(times > 1 for times in self._stored.values())
         self.report.answers = dict(self._answers)
         self.report.rows_by_second = dict(self._rows_by_second)
-        self.report.rows_stored_by_tenth = _by_tenth(self._stored_by_tenth)
+        self.report.rows_stored_by_tenth = _by_tenth(sum(self._stored_by_tenth.values(), Counter()))
+        self.report.rows_stored_by_access_key = {
+            key.decode(): _by_tenth(stored) for key, stored in self._stored_by_tenth.items()
+        }
         if self._capacity is not None:
             self._capacity.pass_time(self._moment())
             self.report.hot_rows_stored_by_tenth = _by_tenth(self._hot_by_tenth)
@@ -90,7 +94,7 @@ class Table:
         self._rows_by_second[int(time.time())] += rows
         if self._behaviour.strict:
             self._check(body)
-        reply = self._refuse(head, body) or self._take(body, rows)
+        reply = self._refuse(head, body) or self._take(head, body, rows)
         self._answers[reply.kind] += 1
         return reply
 
@@ -121,7 +125,7 @@ class Table:
     def _is_to_be_refused(self, body: bytes) -> bool:
         return not self._refused_keys or not self._refused_keys.isdisjoint(self._key.findall(body))
 
-    def _take(self, body: bytes, rows: int) -> Reply:
+    def _take(self, head: bytes, body: bytes, rows: int) -> Reply:
         """The answer to a request of which all is stored that the table takes."""
         at = self._moment()
         limits: list[Limit | None] = [None] * rows
@@ -138,22 +142,23 @@ class Table:
         if self._behaviour.hot_key:
             hot = sum(key == self._hot_key and not is_left for key, is_left in zip(keys, left, strict=True))
             self._hot_by_tenth[int(at * TENTHS)] += hot
-        return self._spoil(self._write(body, left, at))
+        access_key = _ACCESS_KEY.search(head)
+        self._stored_by_tenth[access_key[1] if access_key else b""][int(at * TENTHS)] += left.count(False)
+        return self._spoil(self._write(body, left))
 
-    def _write(self, body: bytes, left: list[bool], at: float) -> Reply:
+    def _write(self, body: bytes, left: list[bool]) -> Reply:
         unprocessed = b""
         if any(left):
             body, unprocessed = _divided(body, left)
         stored = left.count(False)
-        self._store(body, stored, at)
+        self._store(body, stored)
         answer = b'{"UnprocessedItems":{%b}' % unprocessed
         if self._behaviour.consumed_capacity and any(wish in body for wish in _WANTS_CAPACITY):
             answer += b',"ConsumedCapacity":[{"TableName":"sink","CapacityUnits":%d.0}]' % stored
         return Reply("unprocessed" if unprocessed else "stored", answer + b"}")
 
-    def _store(self, body: bytes, rows: int, at: float) -> None:
+    def _store(self, body: bytes, rows: int) -> None:
         self.report.rows_stored += rows
-        self._stored_by_tenth[int(at * TENTHS)] += rows
         self.report.rows_deleted += body.count(_DELETE)
         if self._behaviour.key is not None:
             keys = self._key.findall(body)

@@ -106,11 +106,15 @@ def test_what_is_stored_and_asked_by_others_is_counted_by_tenths_of_a_second_fro
     other = OtherTraffic(units_per_second=100, begins_at_seconds=0.1, ends_at_seconds=0.3)
     capacity = TableCapacity("pk", partitions=1, units_per_partition=1, burst_seconds=10, other_traffic=other)
     table = Table(SinkBehaviour(capacity=capacity, hot_key="b"), clock=lambda: now)
+    head = (
+        b"Authorization: AWS4-HMAC-SHA256 Credential=KEY/20261126/us-east-1/dynamodb/aws4_request, SignedHeaders=host"
+    )
     for seconds, keys in (0.0, "ab"), (0.31, "c"), (1.25, "db"):
         now = 2_000.0 + seconds
-        table.batch_write(b"", json.dumps({"RequestItems": {"sink": [put(key) for key in keys]}}).encode())
+        table.batch_write(head, json.dumps({"RequestItems": {"sink": [put(key) for key in keys]}}).encode())
     report = json.loads(table.status(b"/report").partition(b"\r\n\r\n")[2])
     assert report["rows_stored_by_tenth"] == [2, *[0] * 11, 1]
+    assert report["rows_stored_by_access_key"] == {"KEY": report["rows_stored_by_tenth"]}
     assert report["hot_rows_stored_by_tenth"] == [1, *[0] * 12]
     assert report["other_asked_by_tenth"] == [0, 10, 10]
     # Eight of the burst's ten are left for them.
