@@ -99,14 +99,14 @@ class Comparison:
         """Take note of rows that DynamoDB has refused: an earlier attempt may have written them."""
         self._digests[rows] = 0
 
-    def settled_before(self, next_row: int, rejected: int, *, same_encoder: bool) -> None:
+    def settled(self, rows: NDArray[np.int64], rejected: int, *, same_encoder: bool) -> None:
         """Take account of the rows before a checkpoint, which were written by another loader, `rejected` ones apart.
 
         What it wrote is known if it encoded as this one does, and DynamoDB has refused none of its rows.
         """
-        rejected_here = ~self._accepted[:next_row] & ~self.replaced[:next_row]
+        rejected_here = ~self._accepted[rows] & ~self.replaced[rows]
         if not same_encoder or rejected > rejected_here.sum():
-            self._digests[:next_row] = 0
+            self._digests[rows] = 0
 
     def record(self, *, deleted: bool) -> BucketRecord:
         """What the target holds when all is done, without the vanished keys if they are `deleted`.

@@ -12,13 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from dynamo_load.accounting.duplicates import superseded
+from dynamo_load.accounting.ledger import Tally
 from dynamo_load.accounting.watermark import Span, Watermark
-from dynamo_load.encoding.items import ENCODER, ItemEncoder, key_json
+from dynamo_load.encoding.items import ItemEncoder, key_json
 from dynamo_load.encoding.row_faults import RejectedRow
 from dynamo_load.errors import LoadHasFailed, PieceTakenOver, TooManyRejects
+from dynamo_load.ordering import ORDER, WINDOW_BYTES, Rounds, Stretch
 from dynamo_load.reading.piece_reader import PieceReader
 from dynamo_load.reading.read_ahead import read_ahead
-from dynamo_load.writing.batches import Batch
+from dynamo_load.writing.batches import MOST_BYTES, MOST_ROWS, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -26,10 +28,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from numpy.typing import NDArray
 
-    from dynamo_load.accounting.ledger import PieceLedger, Tally
+    from dynamo_load.accounting.ledger import PieceLedger
     from dynamo_load.accounting.rejects import RejectedRows
     from dynamo_load.comparing import BucketRefresh
-    from dynamo_load.encoding.items import EncodedRows
     from dynamo_load.mapping import ItemMapping
     from dynamo_load.plan import Piece
     from dynamo_load.sampling import ItemSample
@@ -37,11 +38,6 @@ if TYPE_CHECKING:
     from dynamo_load.writing.dry_run import DryRun
     from dynamo_load.writing.transport import BatchTransport
     from locks.table import TableLock
-
-# BatchWriteItem takes 25 puts and 16 MB ("Constraints in Amazon DynamoDB"). Far fewer bytes, so that wide rows in
-# flight don't fill the memory; an item that is larger goes alone.
-_BATCH_ROWS = 25
-_BATCH_BYTES = 1024 * 1024
 
 _SECONDS_BETWEEN_RECORDS = 2.0
 
@@ -52,8 +48,8 @@ class PieceBatch(Batch):
 
     span: Span
     item_rows: list[int]
-    """For each item its row in the chunk that begins with row `chunk_row` of the piece."""
-    chunk_row: int
+    """For each item its row, counted from row `first_row` of the piece."""
+    first_row: int
 
 
 class PieceLoader:
@@ -92,15 +88,24 @@ class PieceLoader:
         """Load a piece, or go on with it. Its totals are returned; one that isn't `finished` is handed over."""
         started = self._recorded = time.monotonic()
         before = self._ledger.take_over()
-        before.encoder = before.encoder or ENCODER
-        self._watermark = Watermark(before, lambda: time.monotonic() - started)
+        before.encoder = before.encoder or ORDER
+        self._settled: list[NDArray[np.int64]] = []
         try:
             if before.finished:
                 return before
             self._lock.begin()
             self._open(piece, before.next_row)
+            if self._rounds and before.encoder != ORDER:
+                # The places in the order of then are not those of today.
+                before = Tally(
+                    encoder=ORDER,
+                    seconds=before.seconds,
+                    rows_throttled=before.rows_throttled,
+                    throttled_seconds=before.throttled_seconds,
+                )
+            self._watermark = Watermark(before, lambda: time.monotonic() - started, lambda: self._transport.throttling)
             with closing(self._batches(piece, before.next_row)) as batches:
-                self._transport.send(batches, self._on_done)
+                self._transport.send(batches, self._on_done, self._record_when_due)
                 # Before closing, which waits for the chunk that is being read and encoded.
                 return self._end(piece, before)
         except (PieceTakenOver, LoadHasFailed):
@@ -117,14 +122,16 @@ class PieceLoader:
         self._encoder = ItemEncoder(self._reader.schema, self._mapping) if piece.rows else None
         self._comparison = self._vanished = None
         self._start, self._replaced = 0, np.empty(0, np.bool_)
+        self._rounds = Rounds.needed(self._reader, self._encoder) if self._encoder else None
         if self._refresh:
             self._comparison = self._refresh.compare(self._reader, self._encoder)
             self._replaced = self._comparison.replaced
             self._vanished = self._comparison.vanished_keys() if self._refresh.deletes else None
             self._refresh.begin(self._comparison)
         elif self._encoder:
-            # A sample is of all rows, whoever has written them.
-            self._start = 0 if self._sample else self._reader.chunk_start(min(next_row, piece.rows - 1))
+            # A sample is of all rows, whoever has written them; and what stands in a round depends on the rows before.
+            whole = self._sample or self._rounds
+            self._start = 0 if whole else self._reader.chunk_start(min(next_row, piece.rows - 1))
             keys = self._reader.columns(self._encoder.key_columns, self._start)
             self._replaced = superseded(self._encoder.keys(keys))
         # C's heap keeps for a thread what it has freed: all that the keys took, little of which is used again here.
@@ -134,17 +141,37 @@ class PieceLoader:
         """Yield the rows from `next_row` on in batches, then the keys to delete, and settle what needs no request."""
         # A thread encodes the next chunk meanwhile: that takes longer than the requests in flight, which would all be
         # answered, and no more sent, until it is done.
-        with closing(read_ahead(self._encoded_chunks())) as chunks:
-            for chunk in chunks:
+        with closing(read_ahead(self._stretches())) as stretches:
+            for stretch in stretches:
                 if self._seconds_left() <= 0:
                     return
-                yield from self._chunk_batches(chunk, max(next_row - chunk.first_row, 0))
+                self._settled.append(stretch.rows_before(next_row))
+                yield from self._stretch_batches(stretch, max(next_row - stretch.first_row, 0))
                 self._record_when_due()
         if self._vanished is not None:
             yield from self._deletions(self._vanished, piece.rows, max(next_row - piece.rows, 0))
 
-    def _encoded_chunks(self) -> Iterator[_EncodedChunk]:
-        """Yield whole chunks, also the one that a checkpoint lies in, so that their rejects are the same every time."""
+    def _stretches(self) -> Iterator[Stretch]:
+        """Yield chunks, or as many together as can be put into rounds, whole ones also where a checkpoint lies in one.
+
+        So the rejects of a chunk are the same every time.
+        """
+        if self._rounds is None:
+            yield from (stretch for stretch, _ in self._encoded_chunks())
+            return
+        waiting: list[Stretch] = []
+        size = 0
+        for stretch, encoded_bytes in self._encoded_chunks():
+            waiting.append(stretch)
+            size += encoded_bytes
+            if size >= WINDOW_BYTES:
+                yield self._rounds.order(waiting)
+                waiting, size = [], 0
+        if waiting:
+            yield self._rounds.order(waiting)
+
+    def _encoded_chunks(self) -> Iterator[tuple[Stretch, int]]:
+        """Yield each chunk, and how many bytes all its rows come to as requests, unchanged ones included."""
         if self._encoder is None:
             return
         for chunk in self._reader.chunks(self._start):
@@ -155,60 +182,60 @@ class PieceLoader:
                 self._rejects.keep(chunk, items.rejects)
             if self._sample:
                 self._sample.keep(chunk.first_row, items)
-            units_saved = np.zeros(len(replaced), np.int64)
+            encoded_bytes, units_saved = len(items.text), np.zeros(len(replaced), np.int64)
             if self._comparison:
                 changed = self._comparison.changed(chunk.first_row, items)
                 units_saved[items.rows[~changed]] = items.write_units[~changed]
                 items = items.only(changed)
-            yield _EncodedChunk(chunk.first_row, items, replaced, units_saved)
+            yield Stretch(chunk.first_row, items, replaced, units_saved), encoded_bytes
 
-    def _chunk_batches(self, chunk: _EncodedChunk, first_row: int) -> Iterator[PieceBatch]:
-        """Yield a chunk's rows from `first_row` on."""
-        items, replaced, chunk_row = chunk.items, chunk.replaced, chunk.first_row
-        rows = items.rows.tolist()
+    def _stretch_batches(self, stretch: Stretch, first: int) -> Iterator[PieceBatch]:
+        """Yield a stretch's rows from its place `first` on."""
+        items, replaced = stretch.items, stretch.replaced
+        places, rows = items.rows.tolist(), stretch.item_rows()
         offsets = items.offsets.tolist()
         units_before = [0, *np.cumsum(items.write_units).tolist()]
         rejected_before = _sums(_marked([reject.row for reject in items.rejects], len(replaced)))
         superseded_before = _sums(replaced)
-        unchanged_before = _sums(chunk.units_saved > 0)
-        units_saved_before = _sums(chunk.units_saved)
-        begin = bisect_left(rows, first_row)
-        while first_row < len(replaced):
+        unchanged_before = _sums(stretch.units_saved > 0)
+        units_saved_before = _sums(stretch.units_saved)
+        begin = bisect_left(places, first)
+        while first < len(replaced):
             end = _batch_end(offsets, begin)
             # Up to the next item, so that the rows between that need no request are settled along with this one.
-            next_row = rows[end] if end < len(rows) else len(replaced)
+            following = places[end] if end < len(places) else len(replaced)
             span = Span(
-                end=chunk_row + next_row,
+                end=stretch.first_row + following,
                 written=end - begin,
-                unchanged=int(unchanged_before[next_row] - unchanged_before[first_row]),
-                rejected=int(rejected_before[next_row] - rejected_before[first_row]),
-                superseded=int(superseded_before[next_row] - superseded_before[first_row]),
+                unchanged=int(unchanged_before[following] - unchanged_before[first]),
+                rejected=int(rejected_before[following] - rejected_before[first]),
+                superseded=int(superseded_before[following] - superseded_before[first]),
                 item_bytes=offsets[end] - offsets[begin],
-                units_saved=int(units_saved_before[next_row] - units_saved_before[first_row]),
+                units_saved=int(units_saved_before[following] - units_saved_before[first]),
             )
             self._watermark.expect(span)
             if end > begin:
-                # A copy: a view would keep the whole chunk for as long as this batch is sent again and again.
+                # A copy: a view would keep the whole stretch for as long as this batch is sent again and again.
                 body = bytes(items.text[offsets[begin] : offsets[end] - 1])
                 yield PieceBatch(
                     body_items=body,
                     rows=end - begin,
                     write_units=units_before[end] - units_before[begin],
-                    last_row=chunk_row + rows[end - 1],
+                    last_row=stretch.first_row + places[end - 1],
                     deletes=False,
                     span=span,
                     item_rows=rows[begin:end],
-                    chunk_row=chunk_row,
+                    first_row=stretch.first_row,
                 )
             else:
                 self._watermark.settle(span, write_units=0.0)
-            begin, first_row = end, next_row
+            begin, first = end, following
 
     def _deletions(self, keys: pa.ChunkedArray, rows: int, first: int) -> Iterator[PieceBatch]:
         """Yield requests to delete the keys from the one numbered `first` on; they count as rows behind the `rows`."""
         key = self._mapping.target.key
-        for begin in range(first, len(keys), _BATCH_ROWS):
-            texts = keys[begin : begin + _BATCH_ROWS].to_pylist()
+        for begin in range(first, len(keys), MOST_ROWS):
+            texts = keys[begin : begin + MOST_ROWS].to_pylist()
             end = rows + begin + len(texts)
             span = Span(end=end, deleted=len(texts))
             self._watermark.expect(span)
@@ -220,7 +247,7 @@ class PieceLoader:
                 deletes=True,
                 span=span,
                 item_rows=[],
-                chunk_row=rows,
+                first_row=rows,
             )
 
     def _on_done(self, delivery: Delivery[PieceBatch]) -> None:
@@ -234,18 +261,23 @@ class PieceLoader:
     def _keep_refused(self, delivery: Delivery[PieceBatch]) -> None:
         """Store the rows that were refused, which are read again: hardly any are, and all would have to be kept."""
         batch = delivery.batch
-        with closing(self._reader.chunks(batch.chunk_row)) as chunks:
-            chunk = next(chunks)
-        rejects = [
-            RejectedRow(batch.item_rows[row.row], "refused_by_dynamodb", row.detail)
-            for row in sorted(delivery.refused, key=lambda row: row.row)
-        ]
-        self._rejects.keep_refused(chunk, batch.last_row, rejects)
-        refused = [batch.chunk_row + reject.row for reject in rejects]
+        refused = sorted((batch.first_row + batch.item_rows[row.row], row.detail) for row in delivery.refused)
+        with closing(self._reader.chunks(self._reader.chunk_start(refused[0][0]))) as chunks:
+            for chunk in chunks:
+                rejects = [
+                    RejectedRow(row - chunk.first_row, "refused_by_dynamodb", detail)
+                    for row, detail in refused
+                    if 0 <= row - chunk.first_row < len(chunk.rows)
+                ]
+                if rejects:
+                    self._rejects.keep_refused(chunk, batch.last_row, rejects)
+                if refused[-1][0] < chunk.first_row + len(chunk.rows):
+                    break
+        rows = [row for row, _ in refused]
         if self._comparison:
-            self._comparison.refuse(refused)
+            self._comparison.refuse(rows)
         if self._sample:
-            self._sample.drop(refused)
+            self._sample.drop(rows)
 
     def _end(self, piece: Piece, before: Tally) -> Tally:
         """Record what was reached; if that is the end, first what makes it one."""
@@ -255,8 +287,10 @@ class PieceLoader:
             if self._sample:
                 self._sample.verify()
             if self._refresh and self._comparison:
-                self._comparison.settled_before(
-                    min(before.next_row, piece.rows), before.rejected, same_encoder=before.encoder == ENCODER
+                self._comparison.settled(
+                    np.concatenate([np.empty(0, np.int64), *self._settled]),
+                    before.rejected,
+                    same_encoder=before.encoder == ORDER,
                 )
                 tally.recorded_keys = self._refresh.finish(self._comparison)
             tally.finished = True
@@ -279,24 +313,10 @@ class PieceLoader:
         return tally
 
 
-@dataclass(frozen=True)
-class _EncodedChunk:
-    """The items that have to be written of a chunk, which begins with row `first_row` of the piece.
-
-    For each row, `replaced` tells whether a later one replaces it, `units_saved` what it costs if it is unchanged, else
-    0. Row numbers of the items and their rejects are the chunk's.
-    """
-
-    first_row: int
-    items: EncodedRows
-    replaced: NDArray[np.bool_]
-    units_saved: NDArray[np.int64]
-
-
 def _batch_end(offsets: list[int], begin: int) -> int:
     """Return the item before which a batch that begins with item `begin` ends."""
-    last = min(begin + _BATCH_ROWS, len(offsets) - 1)
-    within = bisect_right(offsets, offsets[begin] + _BATCH_BYTES, begin, last + 1) - 1
+    last = min(begin + MOST_ROWS, len(offsets) - 1)
+    within = bisect_right(offsets, offsets[begin] + MOST_BYTES, begin, last + 1) - 1
     return min(last, max(within, begin + 1))
 
 

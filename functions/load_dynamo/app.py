@@ -20,7 +20,9 @@ from dynamo_load.loading import PieceBatch, PieceLoader
 from dynamo_load.plan import LoadPlan, Piece
 from dynamo_load.sampling import ItemSample
 from dynamo_load.writing.budget import WriteBudget
+from dynamo_load.writing.common_pace import CommonPace
 from dynamo_load.writing.dry_run import DryRun
+from dynamo_load.writing.ledger_client import ledger_client
 from dynamo_load.writing.transport import BatchTransport
 from environment import number, required, whole_number
 from locks.table import LoaderHold
@@ -95,6 +97,9 @@ def _transport(plan: LoadPlan, settings: Settings, seconds_left: Callable[[], fl
         table=plan.mapping.target.name,
         session=session,
         max_in_flight=settings.requests_in_flight,
+        common_pace=CommonPace(
+            ledger_client(session), settings.ledger_table, plan.load_id, plan.limits.loader_concurrency
+        ),
         budget=budget,
         seconds_left=seconds_left,
     )

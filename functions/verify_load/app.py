@@ -41,4 +41,5 @@ def _record(figures: LoadResult) -> None:
     metrics.add_metric("RowsDeleted", MetricUnit.Count, figures.rows_deleted)
     metrics.add_metric("WriteUnits", MetricUnit.Count, figures.write_units)
     metrics.add_metric("WriteUnitsSaved", MetricUnit.Count, figures.write_units_saved)
+    metrics.add_metric("RowsThrottled", MetricUnit.Count, figures.rows_throttled)
     metrics.add_metric("LoadSeconds", MetricUnit.Seconds, figures.seconds)

@@ -42,8 +42,9 @@ class Tally:
 
     `item_bytes` is the size of the written items as request text, `write_units` what DynamoDB said was consumed,
     `units_saved` what writing the unchanged rows would have cost, `recorded_keys` how many keys the piece's record
-    holds, `seconds` how long loaders were at it, `encoder` what the first of them encoded with. `finished` says that no
-    row is left, and the record stored.
+    holds, `seconds` how long loaders were at it, `encoder` what the first of them encoded with, and in which order.
+    `rows_throttled` is how often a row was sent in vain as the table throttled, `throttled_seconds` for how long it
+    did. `finished` says that no row is left, and the record stored.
     """
 
     next_row: int = 0
@@ -57,6 +58,8 @@ class Tally:
     units_saved: int = 0
     recorded_keys: int = 0
     seconds: float = 0.0
+    rows_throttled: int = 0
+    throttled_seconds: float = 0.0
     encoder: str = ""
     finished: bool = False
 
@@ -154,6 +157,8 @@ class PieceLedger:
                 "unitsSaved": _number(tally.units_saved),
                 "recordedKeys": _number(tally.recorded_keys),
                 "seconds": _number(tally.seconds),
+                "rowsThrottled": _number(tally.rows_throttled),
+                "throttledSeconds": _number(tally.throttled_seconds),
                 "encoder": {"S": tally.encoder},
                 "finished": {"BOOL": tally.finished},
             }
@@ -288,6 +293,8 @@ def _tally(entry: Mapping[str, Any]) -> Tally:
         units_saved=int(entry["unitsSaved"]["N"]),
         recorded_keys=int(entry["recordedKeys"]["N"]),
         seconds=float(entry["seconds"]["N"]),
+        rows_throttled=int(entry["rowsThrottled"]["N"]),
+        throttled_seconds=float(entry["throttledSeconds"]["N"]),
         encoder=entry["encoder"]["S"],
         finished=entry["finished"]["BOOL"],
     )

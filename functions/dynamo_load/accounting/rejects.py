@@ -42,8 +42,11 @@ class RejectedRows:
         self._put(f"{chunk.first_row:09d}", chunk, rejects)
 
     def keep_refused(self, chunk: Chunk, last_row: int, rejects: Sequence[RejectedRow]) -> None:
-        """Store as `keep` does what DynamoDB refused of the batch that ends with row `last_row` of the piece."""
-        self._put(f"{last_row:09d}-refused", chunk, rejects)
+        """Store as `keep` does what DynamoDB refused of a batch, of which `last_row` is that of no other.
+
+        A piece that begins anew in another order has other batches, and may keep a refused row in two objects.
+        """
+        self._put(f"{chunk.first_row:09d}-{last_row:09d}-refused", chunk, rejects)
 
     def _put(self, name: str, chunk: Chunk, rejects: Sequence[RejectedRow]) -> None:
         rows = chunk.rows.take([reject.row for reject in rejects])

@@ -27,8 +27,10 @@ class LoadResult:
 
     `rows_unloaded = rows_written + rows_unchanged + rows_rejected + rows_superseded`; `rows_deleted` are none of them.
     `write_units_saved` is what writing the unchanged rows would have cost. `bytes_unloaded` is the size of the Parquet
-    files, `seconds` the time from the first loader's start to the last one's end, `rejects` where the rejected rows are
-    (None if there are none), `full_load_because` why no row could be left alone in a mode that does (None: it could).
+    files, `seconds` the time from the first loader's start to the last one's end. `rows_throttled` is how often a row
+    was sent in vain as the table throttled, `throttled_seconds` for how long it did, of each loader and all together.
+    `rejects` is where the rejected rows are (None if there are none), `full_load_because` why no row could be left
+    alone in a mode that does (None: it could).
     """
 
     load_id: str
@@ -45,6 +47,8 @@ class LoadResult:
     write_units_saved: int
     seconds: float
     rows_per_second: float
+    rows_throttled: int
+    throttled_seconds: float
     rejects: str | None
     full_load_because: str | None
 
@@ -140,6 +144,8 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: LoadPlan) -> 
         write_units_saved=sum(tally.units_saved for tally in tallies),
         seconds=round(seconds, 3),
         rows_per_second=round(written / seconds, 1) if seconds else 0.0,
+        rows_throttled=sum(tally.rows_throttled for tally in tallies),
+        throttled_seconds=round(sum(tally.throttled_seconds for tally in tallies), 3),
         rejects=rejects,
         full_load_because=plan.refresh.full_because if plan.refresh else None,
     )

@@ -11,6 +11,8 @@ from dynamo_load.accounting.ledger import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dynamo_load.writing.batches import Throttling
+
 
 @dataclass(slots=True)
 class Span:
@@ -41,14 +43,20 @@ class Span:
 class Watermark:
     """Counts the rows below the first one that isn't settled, so that nothing is counted that might be done again."""
 
-    def __init__(self, tally: Tally, seconds: Callable[[], float]) -> None:
-        self._tally, self._seconds = replace(tally), seconds
+    def __init__(self, tally: Tally, seconds: Callable[[], float], throttling: Callable[[], Throttling]) -> None:
+        self._tally, self._seconds, self._throttling = replace(tally), seconds, throttling
         self._open: deque[Span] = deque()
 
     @property
     def tally(self) -> Tally:
-        """The rows counted, and the `seconds` so far."""
-        return replace(self._tally, seconds=self._tally.seconds + self._seconds())
+        """The rows counted, and the seconds and the throttling so far."""
+        throttling = self._throttling()
+        return replace(
+            self._tally,
+            seconds=self._tally.seconds + self._seconds(),
+            rows_throttled=self._tally.rows_throttled + throttling.rows,
+            throttled_seconds=self._tally.throttled_seconds + throttling.seconds,
+        )
 
     @property
     def rejected(self) -> int:

@@ -9,7 +9,7 @@ nothing where there are none, and never cost another row.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -65,10 +65,35 @@ class EncodedRows:
         """Return the same without the items that are not wanted."""
         if wanted.all():
             return self
-        buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.text)]
-        items = pa.Array.from_buffers(pa.large_binary(), len(wanted), buffers).filter(pa.array(wanted))
-        text, offsets = text_and_offsets(items)
+        text, offsets = text_and_offsets(self._texts().filter(pa.array(wanted)))
         return EncodedRows(text.data, offsets, self.rows[wanted], self.write_units[wanted], self.rejects)
+
+    def at(self, places: NDArray[np.int64]) -> EncodedRows:
+        """Return the same in the order of these places, one for each item, which take the place of its row."""
+        order = np.argsort(places)
+        text, offsets = text_and_offsets(self._texts().take(pa.array(order)))
+        return EncodedRows(text.data, offsets, places[order], self.write_units[order], self.rejects)
+
+    def _texts(self) -> pa.Array:
+        buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.text)]
+        return pa.Array.from_buffers(pa.large_binary(), len(self.rows), buffers)
+
+
+def joined(parts: list[EncodedRows], starts: list[int]) -> EncodedRows:
+    """Make one of several, of which the rows of each count from its start."""
+    texts = pa.concat_arrays([part._texts() for part in parts])
+    text, offsets = text_and_offsets(texts)
+    return EncodedRows(
+        text.data,
+        offsets,
+        np.concatenate([part.rows + start for part, start in zip(parts, starts, strict=True)]),
+        np.concatenate([part.write_units for part in parts]),
+        [
+            replace(reject, row=reject.row + start)
+            for part, start in zip(parts, starts, strict=True)
+            for reject in part.rejects
+        ],
+    )
 
 
 @dataclass(frozen=True)
@@ -157,6 +182,13 @@ class ItemEncoder:
         texts = [attribute.kind.text(_in_one_form(values)) for attribute, values in columns]
         separator = pa.scalar(_BETWEEN_KEYS, pa.large_string())
         return pc.binary_join_element_wise(*texts, separator, null_handling="emit_null").cast(pa.large_binary())
+
+    def partition_texts(self, rows: pa.RecordBatch) -> pa.Array:
+        """Return the text of each row's partition key (`large_binary`), given its column alone; null if it is none."""
+        partition_key = self._attributes[0]
+        faults = RowFaults(np.ones(len(rows), dtype=np.bool_))
+        values = partition_key.kind.accept(plain_values(rows.column(partition_key.column)), faults)
+        return partition_key.kind.text(_in_one_form(values)).cast(pa.large_binary())
 
     def expiries(self, rows: pa.RecordBatch) -> NDArray[np.float64]:
         """Return the epoch seconds at which the rows expire, of those that have a time to live."""

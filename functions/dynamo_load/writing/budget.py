@@ -15,16 +15,14 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config
-
 from aws_errors import named_failures
 from dynamo_load.errors import BudgetUnavailable
+from dynamo_load.writing.ledger_client import ledger_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from botocore.session import Session
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 ENTRY = "budget"
 KEPT_SECONDS = 3600
@@ -38,9 +36,6 @@ Half of it for a loader that has just had a turn: one that was refused comes fir
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 UNANSWERED_SECONDS = 60.0
-
-# Asking blocks the thread that sends, so `WriteBudget` pauses in the SDK's place, without blocking.
-_CLIENT_CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1)
 
 
 class WriteBudget:
@@ -59,8 +54,7 @@ class WriteBudget:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        client: Any = session.create_client("dynamodb", config=_CLIENT_CONFIG)
-        self._client: DynamoDBClient = client
+        self._client = ledger_client(session)
         self._ledger_table = ledger_table
         self._load_id = load_id
         self._units_per_second = units_per_second

@@ -1,8 +1,4 @@
-"""How many requests a loader keeps in flight: as many as the table takes, found by trying.
-
-Additive increase, multiplicative decrease: loaders that share a table and are throttled together converge to equal
-shares of it, without knowing of each other.
-"""
+"""How many requests a loader keeps in flight: as many as are answered as fast as few are, found by trying."""
 
 from __future__ import annotations
 
@@ -11,22 +7,18 @@ SLOWER_THAN_BEST = 2.0
 """Mean latency of a round, as a multiple of the best, from which more requests in flight would only queue."""
 BEST_FADES = 1.0005
 """Per round; lets the best latency of a quiet minute be forgotten when the service has become slower."""
-DECREASE = 0.3
-"""Share of the limit that a wholly throttled request costs; an answer throttled in part costs in proportion."""
 
 
 class AdaptiveConcurrency:
     """The number of requests that may be in flight, between 1 and `most`, adapted by every answer.
 
-    It doubles per round trip until the first throttle or until latency suffers, then grows by one per round trip
-    while latency holds.
+    It doubles per round trip until latency suffers, then grows by one per round trip while latency holds.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._limit = float(min(START, most))
         self._careful = False
-        self._shrunk_at = float("-inf")
         self._best_latency = float("inf")
         self._round_seconds = 0.0
         self._round_answers = 0
@@ -52,22 +44,5 @@ class AdaptiveConcurrency:
             self._latency_holds = mean <= self._best_latency * SLOWER_THAN_BEST
             self._careful = self._careful or not self._latency_holds
             self._round_seconds, self._round_answers, self._round_length = 0.0, 0, self.allowed
-        if limit_used:
-            self._grow(1.0)
-
-    def throttled(self, share: float, *, sent_at: float, now: float, limit_used: bool) -> None:
-        """Learn from a request sent at `sent_at` of which `share` (0 to 1) was throttled and the rest stored.
-
-        Where a table throttles a constant share, as with one hot partition, growth and decrease balance.
-        Requests sent before the last decrease tell of the limit before it, and are not held against the new one.
-        """
-        self._careful = True
-        if limit_used:
-            self._grow(1 - share)
-        if sent_at >= self._shrunk_at:
-            self._limit = max(1.0, self._limit * (1 - DECREASE * share))
-            self._shrunk_at = now
-
-    def _grow(self, share: float) -> None:
-        if self._latency_holds:
-            self._limit = min(self._most, self._limit + share / (self._limit if self._careful else 1.0))
+        if limit_used and self._latency_holds:
+            self._limit = min(self._most, self._limit + 1 / (self._limit if self._careful else 1.0))

@@ -3,7 +3,7 @@
 This module decides what to send when: new batches while the table takes them, unprocessed rows and failed requests
 again after a pause, a refused request in halves, nothing more when the deadline is near. `connections` carries what is
 sent, `signing` makes a body a request, `answers` says what came of it, `concurrency` how many may be in flight,
-`budget` how much may be written.
+`pacing` how much the table takes (`common_pace`: from each of its loaders), `budget` how much may be written.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from dynamo_load.writing.answers import (
     Unprocessed,
     without_values,
 )
-from dynamo_load.writing.batches import B, Delivery, Request
+from dynamo_load.writing.batches import MOST_BYTES, MOST_ROWS, B, Delivery, Request, Throttling
 from dynamo_load.writing.botocore_internals import certificate_authorities
 from dynamo_load.writing.concurrency import AdaptiveConcurrency
 from dynamo_load.writing.connections import Connections
+from dynamo_load.writing.pacing import AHEAD_SECONDS, Pace
 from dynamo_load.writing.signing import BatchWriteSigner
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from dynamo_load.writing.answers import Answer
     from dynamo_load.writing.budget import WriteBudget
+    from dynamo_load.writing.common_pace import CommonPace
     from dynamo_load.writing.connections import Exchange
 
 DRAIN_SECONDS = 2.0
@@ -49,16 +51,18 @@ FIRST_PAUSE_SECONDS = 0.025
 LONGEST_PAUSE_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 1.0
 
+
 _BODY_TAIL = b']},"ReturnConsumedCapacity":"TOTAL"}'
 
 
 class BatchTransport(Generic[B]):
     """Writes batches to one table, given by name or ARN, with region, endpoint and credentials of a botocore session.
 
-    At most `max_in_flight` requests are under way at once; how many are, is adapted to what the table takes. All, also
-    those that are sent again, are paid from `budget` if there is one. `seconds_left` tells how long it is until the
-    deadline, from when on nothing is awaited any more. A request without an answer after `request_seconds` is given up,
-    and sent again.
+    At most `max_in_flight` requests are under way at once; how many are, is adapted to how fast they are answered, and
+    how many are sent, to what the table takes: `headroom` is the share of that which is left free, `common_pace` where
+    the loaders of a load agree on it. All requests, also those that are sent again, are paid from `budget` if there is
+    one. `seconds_left` tells how long it is until the deadline, from when on nothing is awaited any more. A request
+    without an answer after `request_seconds` is given up, and sent again.
     """
 
     def __init__(
@@ -67,6 +71,8 @@ class BatchTransport(Generic[B]):
         table: str,
         session: Session,
         max_in_flight: int,
+        common_pace: CommonPace | None = None,
+        headroom: float = 0.0,
         budget: WriteBudget | None,
         seconds_left: Callable[[], float],
         request_seconds: float = REQUEST_SECONDS,
@@ -84,21 +90,31 @@ class BatchTransport(Generic[B]):
             request_seconds=request_seconds,
         )
         self._answers = AnswerReader()
-        self._most_waiting = max_in_flight
+        self._most_rows_waiting = max_in_flight * MOST_ROWS
         self._concurrency = AdaptiveConcurrency(max_in_flight)
+        now = time.monotonic()
+        self._pace = Pace(now, headroom=headroom, minute_began=now - time.time() % 60)
+        self._common_pace = common_pace
+        self._rows_throttled = 0
         self._budget = budget
         self._may_pay_at = 0.0
         self._seconds_left = seconds_left
         self._waiting: _WaitingRequests[B] = _WaitingRequests()
         self._last_failure = ""
 
-    def send(self, batches: Iterator[B], on_done: Callable[[Delivery[B]], None]) -> None:
+    @property
+    def throttling(self) -> Throttling:
+        """What the table has throttled so far."""
+        return Throttling(self._rows_throttled, self._pace.throttled_seconds)
+
+    def send(self, batches: Iterator[B], on_done: Callable[[Delivery[B]], None], meanwhile: Callable[[], None]) -> None:
         """Write every batch, and call `on_done` when each of its rows is in the table or refused.
 
-        `on_done` is called once per batch, in the order in which batches are done, which is not that of `batches`.
-        The next batch is pulled only when a request may go out. When the deadline is near, pulling stops and what
-        is under way is finished; what isn't done at the deadline is not reported. A batch that is not reported may
-        nevertheless be stored, in part or wholly.
+        `on_done` is called once per batch, in the order in which batches are done, which is not that of `batches`;
+        `meanwhile` whenever there is nothing to do, and while there is nothing every second. The next batch is pulled
+        only when a request may go out. When the deadline is near, pulling stops and what is under way is finished; what
+        isn't done at the deadline is not reported. A batch that is not reported may nevertheless be stored, in part or
+        wholly.
 
         A request that DynamoDB refuses perhaps for one of its items is sent again in halves, until the rows that are
         refused alone are known: at most one request less than twice its rows.
@@ -109,6 +125,8 @@ class BatchTransport(Generic[B]):
         """
         source: Iterator[B] | None = batches
         done = 0
+        if self._common_pace and (rate := self._common_pace.known()):
+            self._pace.set_rate(rate, time.monotonic())
         try:
             while True:
                 source = self._start_requests(source)
@@ -119,13 +137,13 @@ class BatchTransport(Generic[B]):
                 limit_used = len(self._connections) >= self._concurrency.allowed
                 exchanges = self._connections.finished()
                 for exchange in exchanges:
-                    delivery = exchange.subject.delivery
-                    self._settle(exchange, limit_used=limit_used)
-                    if not delivery.requests:
+                    for delivery in self._settle(exchange, limit_used=limit_used):
                         done += 1
                         on_done(delivery)
                 if not exchanges:
-                    self._connections.wait(min(left, LONGEST_WAIT_SECONDS, self._seconds_until_next()))
+                    meanwhile()
+                    self._meet()
+                    self._wait(left)
         finally:
             self._connections.abandon()
             self._waiting.clear()
@@ -139,6 +157,8 @@ class BatchTransport(Generic[B]):
         if time.monotonic() < self._may_pay_at:
             return source
         for _ in range(self._concurrency.allowed - len(self._connections)):
+            if self._pace.wait(time.monotonic()):
+                break
             request = self._waiting.take_due()
             if request is None:
                 if source is None or not self._may_pull():
@@ -151,29 +171,44 @@ class BatchTransport(Generic[B]):
                 self._may_pay_at = time.monotonic() + wait
                 self._waiting.add(request, 0.0)
                 break
+            self._pace.spend(request.write_units, time.monotonic())
             body = b"".join((self._body_head, request.items, _BODY_TAIL))
             self._connections.start(request, body, self._signer.headers(body))
         return source
 
-    def _may_pull(self) -> bool:
-        return len(self._waiting) < self._most_waiting and self._seconds_left() > DRAIN_SECONDS
+    def _wait(self, left: float) -> None:
+        """Sleep until there is something to do."""
+        if pause := self._pace.wait(time.monotonic()):
+            # Answers make no difference until then, and cost less when many are read at once.
+            time.sleep(min(left, pause, AHEAD_SECONDS))
+        else:
+            self._connections.wait(min(left, LONGEST_WAIT_SECONDS, self._seconds_until_next()))
 
-    def _settle(self, exchange: Exchange[Request[B]], *, limit_used: bool) -> None:
-        """Draw the consequences of one answer."""
+    def _may_pull(self) -> bool:
+        return self._waiting.rows < self._most_rows_waiting and self._seconds_left() > DRAIN_SECONDS
+
+    def _meet(self) -> None:
+        """Agree with the other loaders on a pace, if this one is at its limit."""
+        if self._common_pace and self._pace.rate and self._pace.used:
+            self._pace.set_rate(self._common_pace.meet(self._pace.rate), time.monotonic())
+
+    def _settle(self, exchange: Exchange[Request[B]], *, limit_used: bool) -> list[Delivery[B]]:
+        """Draw the consequences of one answer, and return the deliveries that have come to their end with it."""
         request = exchange.subject
         match self._read(exchange):
             case Stored(units):
                 self._concurrency.stored(exchange.seconds, limit_used=limit_used)
+                self._answered(request, 0, exchange)
                 self._charge(request, units, request.write_units)
-                request.delivery.requests -= 1
+                return request.end()
             case Unprocessed(units, rows, items):
-                self._throttled(rows, exchange, limit_used=limit_used)
+                self._answered(request, rows, exchange)
                 estimated = request.write_units
                 request.keep(rows, items)
                 self._charge(request, units, estimated - request.write_units)
                 self._retry(request, f"{rows} rows were left unprocessed")
             case Throttled(reason):
-                self._throttled(request.rows, exchange, limit_used=limit_used)
+                self._answered(request, request.rows, exchange)
                 request.attempts += 1
                 self._retry(request, reason)
             case Failed(reason):
@@ -187,43 +222,42 @@ class BatchTransport(Generic[B]):
                 request.attempts += 1
                 self._retry(request, "the credentials have expired")
             case Refused() as refusal:
-                self._refused(request, refusal)
+                return self._refused(request, refusal)
+        return []
 
     def _read(self, exchange: Exchange[Request[B]]) -> Answer:
         if exchange.failure is not None:
             return Failed(exchange.failure)
         return self._answers.read(exchange.status, exchange.head, exchange.body)
 
-    def _refused(self, request: Request[B], refusal: Refused) -> None:
+    def _refused(self, request: Request[B], refusal: Refused) -> list[Delivery[B]]:
         """Find the rows that a request was refused for, if it can be for some of them alone."""
         if self._budget is not None:
             self._budget.settle(-request.write_units)
         # What has been a key of the table can be deleted from it, so it is not this or that key that is refused.
-        for_one_item = refusal.perhaps_for_one_item and not request.delivery.batch.deletes
+        for_one_item = refusal.perhaps_for_one_item and not request.deletes
         if for_one_item and not request.of_one_row:
             for half in request.halves():
                 self._waiting.add(half, 0.0)
-            return
+            return []
         words = f"{refusal.code}: {without_values(refusal.message, request.items)}"
         if not for_one_item:
             raise DynamoDbRefused(
-                f"{words} (table {self._table}, a batch of {request.rows} rows that ends with row "
-                f"{request.delivery.batch.last_row} of the piece)"
+                f"{words} (table {self._table}, {request.rows} rows of the piece up to number {request.last_row})"
             )
         request.refuse(words)
-        request.delivery.requests -= 1
+        return request.end()
 
-    def _throttled(self, rows: int, exchange: Exchange[Request[B]], *, limit_used: bool) -> None:
-        self._concurrency.throttled(
-            rows / exchange.subject.row_count,
-            sent_at=exchange.sent_at,
-            now=time.monotonic(),
-            limit_used=limit_used,
-        )
+    def _answered(self, request: Request[B], throttled: int, exchange: Exchange[Request[B]]) -> None:
+        """Learn from an answer that so many of the request's rows were throttled, and the others stored."""
+        self._rows_throttled += throttled
+        units = request.write_units
+        stored = units * (1 - throttled / request.rows)
+        self._pace.answered(units, stored, sent_at=exchange.sent_at, now=time.monotonic())
 
     def _charge(self, request: Request[B], units: float | None, estimated: float) -> None:
         """Account for the rows of a request that are stored: with what DynamoDB charged, if it said so."""
-        request.delivery.write_units += estimated if units is None else units
+        request.charge(estimated if units is None else units)
         if self._budget is not None and units is not None:
             self._budget.settle(units - estimated)
 
@@ -249,20 +283,42 @@ class _WaitingRequests(Generic[B]):
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Request[B]]] = []
         self._numbers = count()
+        self.rows = 0
+        """Of all requests together."""
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def add(self, request: Request[B], pause_seconds: float) -> None:
+        self.rows += request.rows
         heapq.heappush(self._heap, (time.monotonic() + pause_seconds, next(self._numbers), request))
 
     def take_due(self) -> Request[B] | None:
-        if self._heap and self._heap[0][0] <= time.monotonic():
-            return heapq.heappop(self._heap)[2]
-        return None
+        """Take the first request whose pause is over, and with it the next ones as far as they fit into one."""
+        if not self._is_due():
+            return None
+        taken = [self._pop()]
+        rows, size = taken[0].rows, len(taken[0].items)
+        while self._is_due() and taken[0].may_be_joined:
+            following = self._heap[0][2]
+            rows, size = rows + following.rows, size + len(following.items)
+            alike = following.may_be_joined and following.deletes == taken[0].deletes
+            if not alike or rows > MOST_ROWS or size > MOST_BYTES:
+                break
+            taken.append(self._pop())
+        return Request.joined(taken)
 
     def seconds_until_due(self, now: float) -> float:
         return max(0.0, self._heap[0][0] - now) if self._heap else float("inf")
 
     def clear(self) -> None:
         self._heap.clear()
+        self.rows = 0
+
+    def _is_due(self) -> bool:
+        return bool(self._heap) and self._heap[0][0] <= time.monotonic()
+
+    def _pop(self) -> Request[B]:
+        request = heapq.heappop(self._heap)[2]
+        self.rows -= request.rows
+        return request

@@ -101,13 +101,14 @@ class Stage:
 
     def create(self) -> None:
         self.aws.s3.create_bucket(Bucket=self.bucket)
-        for table, keys in ((self.ledger_table, ("loadId", "entry")), (self.name, ("id",))):
+        ledger_key = KeyAttribute("loadId", "S"), KeyAttribute("entry", "S")
+        for table, keys in ((self.ledger_table, ledger_key), (self.name, self.key)):
             self.aws.dynamodb.create_table(
                 TableName=table,
                 BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+                AttributeDefinitions=[{"AttributeName": key.name, "AttributeType": key.type} for key in keys],
                 KeySchema=[
-                    {"AttributeName": key, "KeyType": "RANGE" if position else "HASH"}
+                    {"AttributeName": key.name, "KeyType": "RANGE" if position else "HASH"}
                     for position, key in enumerate(keys)
                 ],
             )
@@ -136,8 +137,9 @@ class Stage:
         busy_until: float = 0.0,
         sample: int = 0,
         lock: TableLock | None = None,
+        transport: Any = None,
     ) -> Tally:
-        """Load a piece as the function does, into the target table or into a sink."""
+        """Load a piece as the function does, into the target table, into a sink or through another transport."""
         session = session_for(sink.endpoint_url, sink.ca_bundle) if sink else self.aws.session
         target = TargetTable(self.name, self.key, self.ttl_attribute)
         return PieceLoader(
@@ -151,9 +153,8 @@ class Stage:
             lock=lock or TableLock(self.aws.dynamodb, self.ledger_table, self.name, EXECUTION),
             rejects=RejectedRows(self.aws.s3, self.bucket_for_rejects or self.bucket, self.name, piece.name),
             rejects_allowed=rejects_allowed,
-            transport=BatchTransport(
-                table=self.name, session=session, max_in_flight=4, budget=None, seconds_left=deadline
-            ),
+            transport=transport
+            or BatchTransport(table=self.name, session=session, max_in_flight=4, budget=None, seconds_left=deadline),
             seconds_left=deadline,
         ).load(piece)
 

@@ -407,6 +407,7 @@ class TestVerify:
             "rows_superseded": 2,
             "rows_deleted": 4,
             "rows_per_second": figures["rows_per_second"],
+            "rows_throttled": 0,
             "write_units": 20.0,
             "write_units_saved": 98,
             "full_load_because": None,

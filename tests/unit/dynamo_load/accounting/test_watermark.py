@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dynamo_load.accounting.ledger import Tally
 from dynamo_load.accounting.watermark import Span, Watermark
+from dynamo_load.writing.batches import Throttling
 
 BEFORE = Tally(
     next_row=12,
@@ -21,6 +22,8 @@ BEFORE = Tally(
     write_units=5.5,
     units_saved=4,
     seconds=100.0,
+    rows_throttled=11,
+    throttled_seconds=2.0,
 )
 
 
@@ -49,7 +52,7 @@ def _spans(draw: st.DrawFn) -> tuple[list[Span], list[int]]:
 @given(_spans())
 def test_spans_count_in_their_order_whatever_the_order_they_are_settled_in(drawn: tuple[list[Span], list[int]]) -> None:
     spans, order = drawn
-    watermark = Watermark(BEFORE, lambda: 0.0)
+    watermark = Watermark(BEFORE, lambda: 0.0, Throttling)
     for span in spans:
         watermark.expect(span)
     settled: set[int] = set()
@@ -72,5 +75,6 @@ def test_spans_count_in_their_order_whatever_the_order_they_are_settled_in(drawn
         assert watermark.tally.next_row == watermark.tally.rows + watermark.tally.deleted
 
 
-def test_the_seconds_of_a_piece_are_those_of_all_its_loaders() -> None:
-    assert Watermark(BEFORE, lambda: 3.5).tally.seconds == 103.5
+def test_seconds_and_throttled_rows_of_a_piece_are_those_of_all_its_loaders() -> None:
+    tally = Watermark(BEFORE, lambda: 3.5, lambda: Throttling(7, 0.5)).tally
+    assert (tally.seconds, tally.rows_throttled, tally.throttled_seconds) == (103.5, 18, 2.5)

@@ -108,11 +108,11 @@ class RefreshLoad:
     plan: LoadPlan
     pieces: list[Piece]
 
-    def run(self, deadline: Callable[[], float] = lambda: NO_DEADLINE) -> Tally:
+    def run(self, deadline: Callable[[], float] = lambda: NO_DEADLINE, transport: Any = None) -> Tally:
         """Run a loader for each bucket after the other, and add up what became of them."""
         total = Tally(finished=True)
         for piece in self.pieces:
-            tally = self._loader(piece, deadline).load(piece)
+            tally = self._loader(piece, deadline, transport).load(piece)
             for name in _SUMS:
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
             total.finished &= tally.finished
@@ -130,11 +130,12 @@ class RefreshLoad:
         self.table.current, self.table.begun = Generation(self.plan.load_id, refresh.buckets), ()
         self.table.digests_hold = True
 
-    def _loader(self, piece: Piece, deadline: Callable[[], float]) -> PieceLoader:
+    def _loader(self, piece: Piece, deadline: Callable[[], float], transport: Any) -> PieceLoader:
         stage, sink = self.table.stage, self.table.sink
         session = session_for(sink.endpoint_url, sink.ca_bundle) if sink else stage.aws.session
-        transport: Any = DryRun()
-        if not self.plan.dry_run:
+        if self.plan.dry_run:
+            transport = DryRun()
+        elif transport is None:
             transport = BatchTransport(
                 table=stage.name, session=session, max_in_flight=4, budget=None, seconds_left=deadline
             )

@@ -154,6 +154,8 @@ def test_a_load_ends_with_its_figures(functions: Stage) -> None:
         "rows_deleted": 0,
         "write_units_saved": 0,
         "full_load_because": None,
+        "rows_throttled": 0,
+        "throttled_seconds": 0,
         "rows_rejected": 1,
         "rows_superseded": 1,
         "bytes_unloaded": 12_345,

@@ -36,7 +36,10 @@ class Writer:
 
     def send(self, rows: int, *, first: int = 0, text: str = "…") -> None:
         """Write `rows` rows with the keys `row-<number>`."""
-        self.transport.send(self._pulled(batches(rows, first=first, text=text)), self.done.append)
+        self.transport.send(self._pulled(batches(rows, first=first, text=text)), self.done.append, self.wait)
+
+    def wait(self) -> None:
+        """What is done meanwhile: nothing."""
 
     @property
     def written(self) -> list[Batch]:

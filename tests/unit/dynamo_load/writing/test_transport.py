@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
-from typing import Any
 
 import botocore.session
 import pytest
@@ -15,7 +14,6 @@ from botocore.credentials import CredentialProvider, CredentialResolver, Credent
 
 from dynamo_load.errors import CredentialsUnavailable, DynamoDbRefused, EndpointNotTrusted, WritesStalled
 from dynamo_load.writing.batches import Batch
-from dynamo_load.writing.concurrency import AdaptiveConcurrency
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
 from local.dynamodb_sink.capacity import TableCapacity
 from tests.unit.dynamo_load.writing.conftest import Writer
@@ -367,7 +365,7 @@ def test_nothing_is_pulled_when_the_deadline_is_already_near(write_to: WriteTo) 
 def test_a_table_that_takes_nothing_until_the_deadline_is_an_error(write_to: WriteTo, fault: str) -> None:
     with DynamoDbSink(NOTHING_EVER_STORED[fault]) as sink:
         writer: Writer = write_to(
-            sink, max_in_flight=6, seconds_left=lambda: 60.0 if sink.report().requests < 30 else 0.0
+            sink, max_in_flight=6, seconds_left=lambda: 60.0 if sink.report().requests < 12 else 0.0
         )
         with pytest.raises(WritesStalled, match="nothing could be written to reviews before the deadline"):
             writer.send(10_000)
@@ -378,8 +376,10 @@ def test_a_table_that_takes_nothing_until_the_deadline_is_an_error(write_to: Wri
 def test_the_units_reported_are_those_that_dynamodb_charged(write_to: WriteTo) -> None:
     with DynamoDbSink(SinkBehaviour(unprocessed_share=0.3)) as sink:
         writer = write_to(sink)
-        writer.transport.send((replace(batch, write_units=1_000) for batch in source(500)), writer.done.append)
-    assert writer.write_units == 500
+        writer.transport.send(
+            (replace(batch, write_units=1_000) for batch in source(500)), writer.done.append, writer.wait
+        )
+    assert writer.write_units == pytest.approx(500)
 
 
 def test_the_estimated_units_are_reported_where_dynamodb_tells_none(write_to: WriteTo) -> None:
@@ -397,7 +397,7 @@ def test_an_error_of_the_source_is_raised_and_the_transport_stays_usable(write_t
     with DynamoDbSink(SinkBehaviour(key="pk", latency_seconds=0.01)) as sink:
         writer = write_to(sink)
         with pytest.raises(ValueError, match="corrupt file"):
-            writer.transport.send(broken(), writer.done.append)
+            writer.transport.send(broken(), writer.done.append, writer.wait)
         writer.done.clear()
         writer.send(500, first=1_000)
     assert reported_once(writer), "what was in flight when the source failed is no longer reported"
@@ -415,35 +415,57 @@ def test_requests_in_flight_stay_few_where_more_would_only_queue(write_to: Write
         assert sink.report().most_in_flight < 64
 
 
-def test_a_table_that_throttles_gets_fewer_requests_and_most_of_them_succeed(write_to: WriteTo) -> None:
-    capacity = TableCapacity("pk", partitions=8, burst_seconds=0.1)
+def test_a_table_that_throttles_gets_hardly_more_rows_than_it_takes(write_to: WriteTo) -> None:
+    capacity = TableCapacity("pk", partitions=8)
     with DynamoDbSink(SinkBehaviour(key="pk", latency_seconds=0.005, capacity=capacity)) as sink:
         writer = write_to(sink, max_in_flight=64)
-        writer.send(20_000)
+        writer.send(30_000)
         report = sink.report()
-        assert report.keys == 20_000
+        assert report.keys == 30_000
         assert report.keys_stored_again == 0
-    assert report.rows_received < 3 * 20_000
+        assert writer.transport.throttling.rows == report.rows_received - 30_000 > 0
+    assert writer.transport.throttling.seconds > 0
+    assert report.rows_received < 1.3 * 30_000
+    assert reported_once(writer)
 
 
-def test_a_part_of_a_batch_that_was_taken_apart_is_throttled_by_its_own_rows(
-    write_to: WriteTo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shares: list[float] = []
-    throttled = AdaptiveConcurrency.throttled
+def test_rows_of_several_requests_that_were_left_go_together(write_to: WriteTo) -> None:
+    with DynamoDbSink(SinkBehaviour(key="pk", strict=True, unprocessed_share=0.04, latency_seconds=0.005)) as sink:
+        writer = write_to(sink)
+        writer.send(10_000)
+        report = sink.report()
+        assert sink.stored() == dict.fromkeys(expected_keys(10_000), 1)
+        assert report.violations == []
+    # Nearly two of three batches are left with a row or two.
+    assert report.answers["unprocessed"] > 150
+    assert report.requests < 400 + 150
+    assert reported_once(writer)
 
-    def noted(self: AdaptiveConcurrency, share: float, **moments: Any) -> None:
-        shares.append(share)
-        throttled(self, share, **moments)
 
-    monkeypatch.setattr(AdaptiveConcurrency, "throttled", noted)
-    behaviour = SinkBehaviour(key="pk", refusal=TOO_LARGE, refused_keys=("row-0",), throttled_share=0.5)
+def test_a_row_that_is_refused_among_rows_of_several_requests_is_found(write_to: WriteTo) -> None:
+    refused = {f"row-{number}" for number in (3, 1_026, 2_500)}
+    behaviour = SinkBehaviour(
+        key="pk", latency_seconds=0.005, unprocessed_share=0.3, refusal=TOO_LARGE, refused_keys=tuple(refused)
+    )
     with DynamoDbSink(behaviour) as sink:
         writer = write_to(sink)
-        writer.send(25)
-        # The whole batch is refused, so only parts of it are throttled.
-        assert sink.report().answers["throttled"] == len(shares) > 0
-    assert set(shares) == {1.0}
+        writer.send(5_000)
+        assert sink.stored().keys() == expected_keys(5_000) - refused
+    assert writer.refused.keys() == refused
+    assert reported_once(writer)
+
+
+def test_the_caller_is_asked_every_second_while_there_is_nothing_to_do(write_to: WriteTo) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop() -> None:
+        raise StoppedError
+
+    with DynamoDbSink(SinkBehaviour(silent_share=1.0)) as sink:
+        writer = write_to(sink)
+        with pytest.raises(StoppedError):
+            writer.transport.send(source(25), writer.done.append, stop)
 
 
 def test_waiting_for_answers_takes_no_processor_time(write_to: WriteTo) -> None:
