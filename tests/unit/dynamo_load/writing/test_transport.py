@@ -455,6 +455,25 @@ def test_a_row_that_is_refused_among_rows_of_several_requests_is_found(write_to:
     assert reported_once(writer)
 
 
+def test_a_refused_request_of_several_batches_is_taken_apart_and_no_batch_forgotten(write_to: WriteTo) -> None:
+    keys = {f"row-{number}" for number in range(0, 3_000, 10)}
+    behaviour = SinkBehaviour(
+        key="pk",
+        latency_seconds=0.005,
+        unprocessed_share=0.2,
+        refusal=TOO_LARGE,
+        refused_keys=tuple(keys),
+        refused_share=0.3,
+    )
+    with DynamoDbSink(behaviour) as sink:
+        writer = write_to(sink)
+        writer.send(3_000)
+        assert sink.stored().keys() | writer.refused.keys() == expected_keys(3_000)
+        assert sink.stored().keys() >= expected_keys(3_000) - keys
+    assert writer.refused.keys() <= keys
+    assert reported_once(writer)
+
+
 def test_the_caller_is_asked_every_second_while_there_is_nothing_to_do(write_to: WriteTo) -> None:
     class StoppedError(Exception):
         pass
