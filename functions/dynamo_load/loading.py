@@ -166,7 +166,7 @@ class PieceLoader:
             size += encoded_bytes
             if size >= WINDOW_BYTES:
                 yield self._rounds.order(waiting)
-                waiting, size = [], 0
+                size = 0
         if waiting:
             yield self._rounds.order(waiting)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 
-from dynamo_load.encoding.items import ENCODER, joined
+from dynamo_load.encoding.items import ENCODER, in_places
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,23 +79,22 @@ class Rounds:
         return cls(partitions) if has_many else None
 
     def order(self, stretches: list[Stretch]) -> Stretch:
-        """Make one stretch of several that follow one another."""
+        """Make one stretch of several that follow one another, which are taken out of the list."""
         first_row = stretches[0].first_row
-        starts = [stretch.first_row - first_row for stretch in stretches]
         replaced = np.concatenate([stretch.replaced for stretch in stretches])
         units_saved = np.concatenate([stretch.units_saved for stretch in stretches])
         order = _in_rounds(self._partitions[first_row : first_row + len(replaced)])
-        places = np.empty_like(order)
-        places[order] = np.arange(len(order))
-        items = joined([stretch.items for stretch in stretches], starts)
-        rejects = [replace(reject, row=int(places[reject.row])) for reject in items.rejects]
-        return Stretch(
-            first_row=first_row,
-            items=replace(items.at(places[items.rows]), rejects=rejects),
-            replaced=replaced[order],
-            units_saved=units_saved[order],
-            order=order,
-        )
+        place_of = np.empty_like(order)
+        place_of[order] = np.arange(len(order))
+        parts, places, rejects = [], [], []
+        for stretch in stretches:
+            here = place_of[stretch.first_row - first_row :]
+            parts.append(stretch.items)
+            places.append(here[stretch.items.rows])
+            rejects += [replace(reject, row=int(here[reject.row])) for reject in stretch.items.rejects]
+        stretches.clear()
+        items = replace(in_places(parts, places), rejects=rejects)
+        return Stretch(first_row, items, replaced[order], units_saved[order], order)
 
 
 def _partitions(keys: pa.Array) -> NDArray[np.uint64]:

@@ -33,6 +33,7 @@ An entry must serve the one and never the other ("Quotas related to state machin
 _FAILURE_CHARACTERS = 1_000
 # For clocks that differ, and for a request that DynamoDB answers to nobody any more.
 _MARGIN_SECONDS = 35.0
+_NONE: AttributeValueTypeDef = {"N": "0"}
 _NOBODY: AttributeValueTypeDef = {"S": "nobody: the load has failed"}
 
 
@@ -293,8 +294,9 @@ def _tally(entry: Mapping[str, Any]) -> Tally:
         units_saved=int(entry["unitsSaved"]["N"]),
         recorded_keys=int(entry["recordedKeys"]["N"]),
         seconds=float(entry["seconds"]["N"]),
-        rows_throttled=int(entry["rowsThrottled"]["N"]),
-        throttled_seconds=float(entry["throttledSeconds"]["N"]),
+        # Loaders of the version before this noted none; one that begins while the stack is updated goes on from theirs.
+        rows_throttled=int(entry.get("rowsThrottled", _NONE)["N"]),
+        throttled_seconds=float(entry.get("throttledSeconds", _NONE)["N"]),
         encoder=entry["encoder"]["S"],
         finished=entry["finished"]["BOOL"],
     )

@@ -9,7 +9,8 @@ nothing where there are none, and never cost another row.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -68,32 +69,31 @@ class EncodedRows:
         text, offsets = text_and_offsets(self._texts().filter(pa.array(wanted)))
         return EncodedRows(text.data, offsets, self.rows[wanted], self.write_units[wanted], self.rejects)
 
-    def at(self, places: NDArray[np.int64]) -> EncodedRows:
-        """Return the same in the order of these places, one for each item, which take the place of its row."""
-        order = np.argsort(places)
-        text, offsets = text_and_offsets(self._texts().take(pa.array(order)))
-        return EncodedRows(text.data, offsets, places[order], self.write_units[order], self.rejects)
-
     def _texts(self) -> pa.Array:
         buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.text)]
         return pa.Array.from_buffers(pa.large_binary(), len(self.rows), buffers)
 
 
-def joined(parts: list[EncodedRows], starts: list[int]) -> EncodedRows:
-    """Make one of several, of which the rows of each count from its start."""
-    texts = pa.concat_arrays([part._texts() for part in parts])
-    text, offsets = text_and_offsets(texts)
-    return EncodedRows(
-        text.data,
-        offsets,
-        np.concatenate([part.rows + start for part, start in zip(parts, starts, strict=True)]),
-        np.concatenate([part.write_units for part in parts]),
-        [
-            replace(reject, row=reject.row + start)
-            for part, start in zip(parts, starts, strict=True)
-            for reject in part.rejects
-        ],
-    )
+def in_places(parts: list[EncodedRows], places: list[NDArray[np.int64]]) -> EncodedRows:
+    """Make one of several, in the order of the places that are given for each part's items, and become their rows.
+
+    Takes the parts out of the list, so that one after the other can be forgotten. Of their rejects nothing is known.
+    """
+    of_items = np.concatenate(places)
+    order = np.argsort(of_items)
+    write_units = np.concatenate([part.write_units for part in parts])[order]
+    ends = np.cumsum(np.concatenate([np.diff(part.offsets) for part in parts])[order])
+    begins = np.empty_like(ends)
+    begins[order] = np.append(0, ends[:-1])
+    text = memoryview(bytearray(int(ends[-1]) if len(ends) else 0))
+    item = 0
+    while parts:
+        part = parts.pop(0)
+        begins_here = begins[item : item + len(part.rows)].tolist()
+        for begin, (first, last) in zip(begins_here, pairwise(part.offsets.tolist()), strict=True):
+            text[begin : begin + last - first] = part.text[first:last]
+        item += len(part.rows)
+    return EncodedRows(text, np.append(0, ends), of_items[order], write_units, [])
 
 
 @dataclass(frozen=True)
