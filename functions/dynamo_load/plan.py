@@ -14,18 +14,33 @@ from records.table_state import Generation, Progress, generations
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target.table import WriteCapacity
+
 
 @dataclass(frozen=True)
 class LoadLimits:
     """The limits of one load.
 
     `max_write_units_per_second` is the budget that all loaders share (0: none), `loader_concurrency` how many loaders
-    run at once, `rejects_allowed` how many rejected rows the load survives.
+    run at once, `rejects_allowed` how many rejected rows the load survives, `headroom` the share of the table's
+    capacity that the load leaves free.
     """
 
     max_write_units_per_second: int
     loader_concurrency: int
     rejects_allowed: int
+    headroom: float = 0.0
+
+    def write_budget(self, capacity: WriteCapacity) -> int:
+        """The budget for such a table (0: none): where its limit is known, what the headroom leaves of that at most."""
+        if not self.headroom or capacity.limit is None:
+            return self.max_write_units_per_second
+        left = max(1, round(capacity.limit * (1 - self.headroom)))
+        return min(left, self.max_write_units_per_second or left)
+
+    def loaders_headroom(self, capacity: WriteCapacity) -> float:
+        """The share that the loaders have to leave free of what they find that the table takes: no budget does."""
+        return self.headroom if capacity.limit is None else 0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,11 @@ class LoadPlan:
     verify_sample: int = 0
     progress: Progress | None = None
     mode: str = "upsert"
+
+    @property
+    def loaders(self) -> int:
+        """How many loaders run at once."""
+        return max(1, min(self.limits.loader_concurrency, self.pieces))
 
     @property
     def generation(self) -> Generation | None:

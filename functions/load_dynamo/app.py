@@ -26,6 +26,7 @@ from dynamo_load.writing.ledger_client import ledger_client
 from dynamo_load.writing.transport import BatchTransport
 from environment import number, required, whole_number
 from locks.table import LoaderHold
+from target.table import NEW_TABLE_UNITS
 from telemetry import logger, traced
 
 
@@ -89,7 +90,8 @@ def _loader(
 
 
 def _transport(plan: LoadPlan, settings: Settings, seconds_left: Callable[[], float]) -> BatchTransport[PieceBatch]:
-    session, units_per_second = _session(), plan.limits.max_write_units_per_second
+    session, capacity = _session(), plan.mapping.target.capacity
+    units_per_second, headroom = plan.limits.write_budget(capacity), plan.limits.loaders_headroom(capacity)
     budget = None
     if units_per_second:
         budget = WriteBudget(session, settings.ledger_table, plan.load_id, units_per_second)
@@ -100,6 +102,9 @@ def _transport(plan: LoadPlan, settings: Settings, seconds_left: Callable[[], fl
         common_pace=CommonPace(
             ledger_client(session), settings.ledger_table, plan.load_id, plan.limits.loader_concurrency
         ),
+        headroom=headroom,
+        # Without it a loader would first use up what the table has saved up for the moments when others need it.
+        first_rate=(capacity.warm or NEW_TABLE_UNITS) / plan.loaders if headroom else None,
         budget=budget,
         seconds_left=seconds_left,
     )

@@ -69,7 +69,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         held_by = taker.take(target.name, request, execution)
     if resumed:
         check_target(resumed, target)
-        resumed = replace(resumed, limits=requested_limits(request, resumed.limits))
+        planned = replace(resumed.mapping.target, capacity=target.capacity)
+        mapping = replace(resumed.mapping, target=planned)
+        resumed = replace(resumed, mapping=mapping, limits=requested_limits(request, resumed.limits))
     elif not held_by and not request.forgets and (request.has_buckets or request.incremental):
         state = TableStates(dynamodb, settings.ledger_table, target.name, execution["Id"]).read()
         known = known_of(request, target, state)

@@ -95,7 +95,8 @@ def _listed(
         report = estimate(
             manifest,
             sample(s3, bucket, manifest, mapping),
-            max_write_units_per_second=limits.max_write_units_per_second,
+            limits=limits,
+            capacity=target.capacity,
             dollars_per_million=settings.dollars_per_million_write_units,
             warnings=fit.warnings,
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_errors import named_failures
 from environment import required
@@ -24,6 +24,7 @@ from target.table import (
     KeyType,
     LocalIndex,
     TargetTable,
+    WriteCapacity,
 )
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def _described(dynamodb: "DynamoDBClient", name: str) -> TargetTable:
         index_keys=tuple(IndexKeyAttribute(name, types[name], limit) for name, limit in limits.items()),
         local_indexes=tuple(_local_index(index) for index in table.get("LocalSecondaryIndexes", ())),
         made=_made(table),
+        capacity=_capacity(table),
     )
 
 
@@ -145,6 +147,23 @@ def _ttl(dynamodb: "DynamoDBClient", name: str) -> "TimeToLiveDescriptionTypeDef
 
 def _made(table: "TableDescriptionTypeDef") -> str:
     return table["CreationDateTime"].astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+def _capacity(table: "TableDescriptionTypeDef") -> WriteCapacity:
+    parts = (table, *table.get("GlobalSecondaryIndexes", ()))
+    # There is no summary of a table that never was on demand.
+    provisioned = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED") == "PROVISIONED"
+    return WriteCapacity(
+        provisioned=_least(parts, "ProvisionedThroughput", "WriteCapacityUnits") if provisioned else None,
+        on_demand_maximum=None if provisioned else _least(parts, "OnDemandThroughput", "MaxWriteRequestUnits"),
+        warm=_least(parts, "WarmThroughput", "WriteUnitsPerSecond"),
+    )
+
+
+def _least(parts: Iterable[Mapping[str, Any]], throughput: str, units: str) -> int | None:
+    """The least number of units; none is not known, or is no limit: DynamoDB says 0 or -1 then."""
+    given = (part.get(throughput, {}).get(units, 0) for part in parts)
+    return min((number for number in given if number > 0), default=None)
 
 
 def _local_index(index: "LocalSecondaryIndexDescriptionTypeDef") -> LocalIndex:

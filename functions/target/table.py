@@ -10,6 +10,9 @@ KeyType = Literal["S", "N", "B"]
 MAX_PARTITION_KEY_BYTES = 2048
 MAX_SORT_KEY_BYTES = 1024
 
+NEW_TABLE_UNITS = 4_000
+"""Write units per second that a new on-demand table takes at once ("On-demand capacity mode", developer guide)."""
+
 
 @dataclass(frozen=True)
 class KeyAttribute:
@@ -38,13 +41,33 @@ class LocalIndex:
 
 
 @dataclass(frozen=True)
+class WriteCapacity:
+    """How many write units per second the table takes, by DescribeTable; each None if there is none or it isn't known.
+
+    `provisioned` are the units of a table that is not on demand, `on_demand_maximum` is what one that is shall not
+    exceed, `warm` what it takes at once, without having to grow. A table takes no more than its global secondary
+    indexes, so each is the least of the table's and theirs.
+    """
+
+    provisioned: int | None = None
+    on_demand_maximum: int | None = None
+    warm: int | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """What the table never takes more of for long, if there is such a limit."""
+        return self.provisioned or self.on_demand_maximum
+
+
+@dataclass(frozen=True)
 class TargetTable:
     """A table's name and what it asks of its items.
 
     `made` tells it from other tables of that name: the time of its creation ("" as the stack is configured for it).
     `key` is the partition key and, where there is one, the sort key; `index_keys` are the key attributes of the
     secondary indexes, `local_indexes` those indexes whose entries count towards the size of an item; items expire by
-    `ttl_attribute` (None: they don't), and if `ttl_required`, rows without it are not what is meant.
+    `ttl_attribute` (None: they don't), and if `ttl_required`, rows without it are not what is meant. `capacity` is what
+    the table took when it was described.
     """
 
     name: str
@@ -54,6 +77,7 @@ class TargetTable:
     index_keys: tuple[IndexKeyAttribute, ...] = ()
     local_indexes: tuple[LocalIndex, ...] = ()
     made: str = ""
+    capacity: WriteCapacity = WriteCapacity()
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -75,4 +99,5 @@ class TargetTable:
                 for index in document["local_indexes"]
             ),
             made=document["made"],
+            capacity=WriteCapacity(**document["capacity"]),
         )

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dynamo_load.duration import Warming, duration
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
+    from dynamo_load.plan import LoadLimits
+    from target.table import WriteCapacity
     from unload.first_rows import SampledRows
     from unload.manifest import Manifest
 
-# What a new on-demand table takes at once ("On-demand capacity mode", DynamoDB developer guide). Loaders go as fast as
-# the table lets them, so one that is used to more, or has warm throughput, is loaded faster.
-_UNITS_PER_SECOND_WITHOUT_BUDGET = 4_000
 # The first seconds of the years 2000 and 2201.
 _LIKELY_EXPIRY = (946_684_800, 7_289_654_400)
 # Beyond this lies no year worth telling, and 64 bits end.
@@ -28,9 +29,9 @@ class DryRunReport:
     """Files, rows and bytes that were unloaded, and what writing the rows would take.
 
     `write_units`, `dollars` and `minutes` are estimated from `sampled_rows` rows, of which `sampled_rejects` would be
-    rejected; `minutes` at `write_units_per_second`, which is the write budget or else what a new on-demand table takes.
-    Writes to secondary indexes come on top. The sampled items expire between `expires_from` and `expires_to` (UTC; null
-    if none does). `warnings` are sentences about what can be loaded and is hardly meant.
+    rejected; `minutes` at `write_units_per_second`, which are `limited_by` that, and what `warming` the table would
+    change (null: nothing). Writes to secondary indexes come on top. The sampled items expire between `expires_from` and
+    `expires_to` (UTC; null if none does). `warnings` are sentences about what can be loaded and is hardly meant.
     """
 
     files: int
@@ -40,6 +41,8 @@ class DryRunReport:
     dollars: float
     minutes: float
     write_units_per_second: int
+    limited_by: str
+    warming: Warming | None
     sampled_rows: int
     sampled_rejects: int
     expires_from: str | None
@@ -51,13 +54,14 @@ def estimate(
     manifest: "Manifest",
     sample: "Iterable[SampledRows]",
     *,
-    max_write_units_per_second: int,
+    limits: "LoadLimits",
+    capacity: "WriteCapacity",
     dollars_per_million: float,
     warnings: "Sequence[str]",
 ) -> DryRunReport:
     """Scale the sample's write units to all rows.
 
-    `max_write_units_per_second` 0 means no budget; `dollars_per_million` is the price of as many write units;
+    `limits` are the load's, `capacity` is the table's; `dollars_per_million` is the price of as many write units;
     `warnings` is what the columns alone give cause for.
     """
     accepted = rejected = sampled_units = 0
@@ -70,15 +74,17 @@ def estimate(
     expires = np.concatenate(expiries)
     sampled = accepted + rejected
     write_units = ceil(sampled_units * manifest.rows / sampled) if sampled else 0
-    per_second = max_write_units_per_second or _UNITS_PER_SECOND_WITHOUT_BUDGET
+    expected = duration(write_units, limits, capacity)
     return DryRunReport(
         files=len(manifest.files),
         rows=manifest.rows,
         bytes=manifest.bytes,
         write_units=write_units,
         dollars=round(write_units * dollars_per_million / 1_000_000, 2),
-        minutes=round(write_units / per_second / 60, 1),
-        write_units_per_second=per_second,
+        minutes=expected.minutes,
+        write_units_per_second=expected.write_units_per_second,
+        limited_by=expected.limited_by,
+        warming=expected.warming,
         sampled_rows=sampled,
         sampled_rejects=rejected,
         expires_from=_moment(expires.min()) if expires.size else None,

@@ -24,6 +24,8 @@ AtLeastZero = Annotated[int, Field(ge=0)]
 TableName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
 Loaders = Annotated[int, Field(ge=1, le=_MAX_LOADERS)]
 Share = Annotated[float, Field(ge=0, le=1)]
+# A load that leaves everything free would never end.
+Headroom = Annotated[float, Field(ge=0, le=0.9)]
 LoadName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,89}$")]
 
 
@@ -39,6 +41,7 @@ class LoadRequest(ExecutionInput):
 
     `max_write_units_per_second` is the write budget all loaders share (0: none), `loader_concurrency` how many loaders
     run at once, `rejects_allowed` how many rejected rows a load survives; each None means the stack's parameter.
+    `headroom` is the share of the table's capacity that the load leaves free (None: nothing).
     `target_table` is loaded in the place of the stack's own, `attributes` gives columns another name in the items.
     `wait` lets a load wait for one into the same table. `dry_run` unloads and reports without writing to the target.
     `keep_statement` lets the UNLOAD run on when the execution is stopped.
@@ -58,6 +61,7 @@ class LoadRequest(ExecutionInput):
     max_write_units_per_second: AtLeastZero | None = None
     loader_concurrency: Loaders | None = None
     rejects_allowed: AtLeastZero | None = None
+    headroom: Headroom | None = None
     attributes: dict[str, str] = Field(default_factory=dict)
     wait: bool = False
     dry_run: bool = False

@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     TableLock(dynamodb, ledger_table, plan.mapping.target.name, execution_arn).begin()
     verified = verify_load(dynamodb, ledger_table, plan)
     if plan.dry_run:
-        return asdict(report_refresh(verified.result, number(os.environ, "DOLLARS_PER_MILLION_WRITE_UNITS")))
+        return asdict(report_refresh(verified.result, plan, number(os.environ, "DOLLARS_PER_MILLION_WRITE_UNITS")))
     commit_load(dynamodb, client("s3"), ledger_table, plan, execution_arn, recorded_keys=verified.recorded_keys)
     _record(verified.result)
     return asdict(verified.result)

@@ -187,8 +187,14 @@ def test_a_dry_run_reports_and_writes_nothing(loads: Loads, name: str) -> None:
 
     report = loads.succeed({"query": some_reviews(1_000, name), "dry_run": True})
 
-    assert report["rows"] == 1_000
+    assert (report["rows"], report["limited_by"]) == (1_000, "a new on-demand table")
     assert loads.items() == before
+
+
+def test_a_load_that_leaves_headroom_writes_every_row(loads: Loads, name: str) -> None:
+    figures = loads.succeed({"query": some_reviews(1_000, name), "headroom": 0.5})
+
+    assert figures["rows_written"] == 1_000
 
 
 def test_a_write_budget_holds_across_loaders_and_hand_overs(loads: Loads, name: str) -> None:

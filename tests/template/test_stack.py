@@ -472,6 +472,23 @@ def test_tables_are_billed_and_backed_up_as_asked() -> None:
         assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": "false"}
 
 
+def test_the_target_table_is_warmed_for_writes_if_asked() -> None:
+    tables = deployed(WarmThroughput="12000").properties("AWS::DynamoDB::Table")
+    warmed = {name: table["WarmThroughput"] for name, table in tables.items() if "WarmThroughput" in table}
+    assert warmed == {"DynamoDbTableTarget": {"WriteUnitsPerSecond": "12000"}}
+    assert "WarmThroughput" not in deployed().properties("AWS::DynamoDB::Table")["DynamoDbTableTarget"]
+
+
+@pytest.mark.parametrize(
+    ("units", "taken"),
+    [("0", True), ("4000", True), ("40000", True), ("120000", True)]
+    + [(units, False) for units in ("", "00", "3999", "04000", "-4000", "4e3", "many")],
+)
+def test_a_table_is_warmed_to_no_less_than_a_new_one_has(units: str, *, taken: bool) -> None:
+    pattern = Stack.load().section("Parameters")["WarmThroughput"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, units)) == taken
+
+
 @pytest.mark.parametrize("table", ["DynamoDbTableMeta", "DynamoDbTableLedger"])
 def test_the_code_writes_the_key_and_the_expiry_of_the_stacks_own_tables(table: str) -> None:
     """That the code's rows expire in time is for its own tests to show; a row under another name never would."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from data_bucket import rejects_url
 from dynamo_load.accounting.ledger import pieces, stop_loaders
 from dynamo_load.accounting.vanishing import compared_in_all
+from dynamo_load.duration import Warming, duration
 from dynamo_load.errors import RowsUnaccounted, TooManyRejects
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class LoadResult:
 class RefreshReport:
     """What a load in a mode with records would do, counted row by row: the report of its dry run.
 
-    `dollars` is the price of `write_units`; writing all rows would take `full_load_write_units`.
+    `dollars` is the price of `write_units`, which take `minutes` at `write_units_per_second`, `limited_by` that; what
+    `warming` the table would change is null for nothing. Writing all rows would take `full_load_write_units`.
     """
 
     table: str
@@ -71,6 +73,10 @@ class RefreshReport:
     rows_superseded: int
     write_units: float
     dollars: float
+    minutes: float
+    write_units_per_second: int
+    limited_by: str
+    warming: Warming | None
     full_load_write_units: float
     full_load_dollars: float
     rejects: str | None
@@ -152,10 +158,11 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: LoadPlan) -> 
     return Verified(result, recorded_keys=sum(tally.recorded_keys for tally in tallies))
 
 
-def report_refresh(result: LoadResult, dollars_per_million: float) -> RefreshReport:
-    """Say what a dry run came to; `dollars_per_million` is the price of as many write units."""
+def report_refresh(result: LoadResult, plan: LoadPlan, dollars_per_million: float) -> RefreshReport:
+    """Say what a dry run of a plan came to; `dollars_per_million` is the price of as many write units."""
     # A deletion takes a unit for each KB of what it deletes; a loader counts one, as it knows no more than the key.
     full = result.write_units + result.write_units_saved - result.rows_deleted
+    expected = duration(result.write_units, plan.limits, plan.mapping.target.capacity)
     return RefreshReport(
         table=result.table,
         mode=result.mode,
@@ -168,6 +175,10 @@ def report_refresh(result: LoadResult, dollars_per_million: float) -> RefreshRep
         rows_superseded=result.rows_superseded,
         write_units=result.write_units,
         dollars=round(result.write_units * dollars_per_million / 1_000_000, 2),
+        minutes=expected.minutes,
+        write_units_per_second=expected.write_units_per_second,
+        limited_by=expected.limited_by,
+        warming=expected.warming,
         full_load_write_units=full,
         full_load_dollars=round(full * dollars_per_million / 1_000_000, 2),
         rejects=result.rejects,

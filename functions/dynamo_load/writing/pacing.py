@@ -90,10 +90,10 @@ class Pace:
         self._search: _Loss | None = None
 
     def set_rate(self, rate: float, now: float) -> None:
-        """Take a rate over: from another loader of the same table, or what this one and another agree on."""
+        """Take a rate over, LEAST_RATE at least: from another loader of the same table, or what they all begin with."""
         if self.rate is None:
             self._begin_look(now)
-        self.rate = rate
+        self.rate = max(LEAST_RATE, rate)
 
     def wait(self, now: float) -> float:
         """Return in how many seconds requests may be sent again, 0 for now."""
@@ -125,7 +125,7 @@ class Pace:
     def _find_rate(self, seconds: float, now: float) -> None:
         if self._lost:
             # By what was sent, not by what was stored: the capacity that the table had saved up is not its limit.
-            self.set_rate(max(LEAST_RATE, self._spent / max(seconds, AHEAD_SECONDS)), now)
+            self.set_rate(self._spent / max(seconds, AHEAD_SECONDS), now)
             self._found_at = now
         elif seconds > 2 * LOOK_SECONDS:
             # Forget half of it.

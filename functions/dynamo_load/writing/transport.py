@@ -60,9 +60,10 @@ class BatchTransport(Generic[B]):
 
     At most `max_in_flight` requests are under way at once; how many are, is adapted to how fast they are answered, and
     how many are sent, to what the table takes: `headroom` is the share of that which is left free, `common_pace` where
-    the loaders of a load agree on it. All requests, also those that are sent again, are paid from `budget` if there is
-    one. `seconds_left` tells how long it is until the deadline, from when on nothing is awaited any more. A request
-    without an answer after `request_seconds` is given up, and sent again.
+    the loaders of a load agree on it, `first_rate` what to begin with where nobody has found out yet (write units per
+    second; None: as fast as answers come, until something is throttled). All requests, also those that are sent again,
+    are paid from `budget` if there is one. `seconds_left` tells how long it is until the deadline, from when on nothing
+    is awaited any more. A request without an answer after `request_seconds` is given up, and sent again.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class BatchTransport(Generic[B]):
         max_in_flight: int,
         common_pace: CommonPace | None = None,
         headroom: float = 0.0,
+        first_rate: float | None = None,
         budget: WriteBudget | None,
         seconds_left: Callable[[], float],
         request_seconds: float = REQUEST_SECONDS,
@@ -95,6 +97,7 @@ class BatchTransport(Generic[B]):
         now = time.monotonic()
         self._pace = Pace(now, headroom=headroom, minute_began=now - time.time() % 60)
         self._common_pace = common_pace
+        self._first_rate = first_rate
         self._rows_throttled = 0
         self._budget = budget
         self._may_pay_at = 0.0
@@ -125,7 +128,8 @@ class BatchTransport(Generic[B]):
         """
         source: Iterator[B] | None = batches
         done = 0
-        if self._common_pace and (rate := self._common_pace.known()):
+        rate = self._common_pace.known() if self._common_pace else None
+        if rate := rate or self._first_rate:
             self._pace.set_rate(rate, time.monotonic())
         try:
             while True:

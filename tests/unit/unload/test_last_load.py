@@ -220,14 +220,29 @@ class TestResume:
 
     def test_it_goes_on_with_the_plan_of_the_load(self) -> None:
         prepared = self.resume()
-        assert LoadPlan.from_json(prepared["resumed"]) == self.plan()
+        plan = self.plan()
+        target = replace(plan.mapping.target, capacity=TargetTable.from_json(prepared["target"]).capacity)
+        assert LoadPlan.from_json(prepared["resumed"]) == replace(plan, mapping=ItemMapping(target))
         assert (prepared["held_by"], prepared["count"]) == (None, False)
         assert prepared["target"]["name"] == "reviews"
 
     def test_its_limits_can_be_others(self) -> None:
-        limits = {"rejects_allowed": 5, "loader_concurrency": 7, "max_write_units_per_second": 100}
+        limits = {
+            "rejects_allowed": 5,
+            "loader_concurrency": 7,
+            "max_write_units_per_second": 100,
+            "headroom": 0.5,
+        }
         assert self.resume(**limits)["resumed"]["limits"] == limits
         assert self.resume(rejects_allowed=5)["resumed"]["limits"]["loader_concurrency"] == 2
+
+    def test_it_goes_by_what_the_table_takes_now(self) -> None:
+        dynamodb().update_table(
+            TableName="reviews",
+            BillingMode="PROVISIONED",
+            ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 50},
+        )
+        assert self.resume()["resumed"]["mapping"]["target"]["capacity"]["provisioned"] == 50
 
     def test_its_loaders_are_waited_for_first(self) -> None:
         alive = loader()

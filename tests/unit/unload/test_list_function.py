@@ -92,6 +92,7 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
                     "index_keys": [],
                     "local_indexes": [],
                     "made": listed["plan"]["mapping"]["target"]["made"],
+                    "capacity": {"provisioned": None, "on_demand_maximum": None, "warm": 4000},
                 },
                 "super_columns": ["more"],
                 "char_columns": ["stars"],
@@ -99,7 +100,12 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
                 "hash_column": None,
                 "short_columns": ["author"],
             },
-            "limits": {"max_write_units_per_second": 500, "rejects_allowed": 3, "loader_concurrency": 2},
+            "limits": {
+                "max_write_units_per_second": 500,
+                "rejects_allowed": 3,
+                "loader_concurrency": 2,
+                "headroom": 0.0,
+            },
             "refresh": None,
             "dry_run": False,
             "verify_sample": 0,
@@ -504,6 +510,8 @@ def test_a_dry_run_reports_and_leaves_no_work() -> None:
         "dollars": 0.0,
         "minutes": 3.3,
         "write_units_per_second": 10,
+        "limited_by": "write budget",
+        "warming": None,
         "sampled_rows": 1000,
         "sampled_rejects": 0,
         "expires_from": None,
@@ -511,6 +519,17 @@ def test_a_dry_run_reports_and_leaves_no_work() -> None:
         "warnings": [],
     }
     assert keys("loads/") == []
+
+
+def test_a_dry_run_goes_by_what_the_table_takes_and_the_load_leaves_of_it() -> None:
+    unloaded = Unloaded()
+    wide = pa.table({"id": [f"R{number}" for number in range(1000)], "text": ["x" * 1500] * 1000})
+    unloaded.add("0000_part_00.parquet", wide)
+    unloaded.store()
+    target = prepare()["target"] | {"capacity": {"provisioned": None, "on_demand_maximum": None, "warm": 20}}
+    report = list_unloaded({"dry_run": True, "headroom": 0.5}, target=target)["report"]
+    assert (report["write_units_per_second"], report["limited_by"], report["minutes"]) == (10, "warm throughput", 3.3)
+    assert report["warming"] == {"write_units_per_second": 200, "units_charged": 180, "minutes": 0.3}
 
 
 def test_a_dry_run_samples_files_all_over_and_scales_to_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -525,7 +544,7 @@ def test_a_dry_run_samples_files_all_over_and_scales_to_all_rows(monkeypatch: py
     # A row with an empty key is rejected and costs nothing; the others cost 1 or 3 units, about half of them each.
     assert 30 <= report["write_units"] <= 50
     assert report["dollars"] == pytest.approx(report["write_units"] / 100)
-    assert report["write_units_per_second"] == 4000
+    assert (report["write_units_per_second"], report["limited_by"]) == (4000, "warm throughput")
 
 
 @pytest.mark.parametrize(

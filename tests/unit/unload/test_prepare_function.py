@@ -41,6 +41,21 @@ def answer_with(service: Literal["dynamodb", "stepfunctions"], operation: str, s
     aws_clients.client(service).meta.events.register(f"before-call.{service}.{operation}", respond)
 
 
+def provisioned(units: int) -> dict[str, Any]:
+    return {"ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": units}}
+
+
+def on_demand(maximum: int | None = None) -> dict[str, Any]:
+    said: dict[str, Any] = {"BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"}}
+    if maximum is not None:
+        said["OnDemandThroughput"] = {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": maximum}
+    return said
+
+
+def warm(units: int) -> dict[str, Any]:
+    return {"WarmThroughput": {"ReadUnitsPerSecond": 1, "WriteUnitsPerSecond": units, "Status": "ACTIVE"}}
+
+
 class TestTarget:
     def test_the_configured_table_is_described(self) -> None:
         make_target([("id", "S")], global_indexes=[[("author", "S")]])
@@ -54,6 +69,7 @@ class TestTarget:
                 "ttl_required": False,
                 "index_keys": [{"name": "author", "type": "S", "max_bytes": 2048}],
                 "local_indexes": [],
+                "capacity": {"provisioned": None, "on_demand_maximum": None, "warm": 4000},
             },
             "held_by": None,
             "known": {"buckets": None, "progress": None},
@@ -126,6 +142,41 @@ class TestTarget:
         answer_calls(f"dynamodb.{operation}", status, code, service="dynamodb")
         with pytest.raises(error, match=f"{operation}.*{code}"):
             prepare()
+
+
+class TestCapacity:
+    @pytest.mark.parametrize(
+        ("table", "index", "expected"),
+        [
+            ({}, {}, {}),
+            (provisioned(700), provisioned(900), {"provisioned": 700}),
+            (provisioned(700), provisioned(90) | warm(95), {"provisioned": 90, "warm": 95}),
+            (on_demand() | warm(9_000), provisioned(0), {"warm": 9_000}),
+            (on_demand() | warm(9_000), warm(12_000), {"warm": 9_000}),
+            (on_demand() | warm(9_000), warm(6_000), {"warm": 6_000}),
+            (on_demand(20_000), on_demand(-1), {"on_demand_maximum": 20_000}),
+            (on_demand(20_000), on_demand(300), {"on_demand_maximum": 300}),
+            (on_demand(-1), on_demand(-1), {}),
+            # What is left of another billing mode says nothing.
+            (on_demand() | provisioned(5), {}, {}),
+            (provisioned(5) | {"OnDemandThroughput": {"MaxWriteRequestUnits": 3}}, {}, {"provisioned": 5}),
+        ],
+    )
+    def test_a_table_takes_no_more_than_its_indexes(
+        self, table: dict[str, Any], index: dict[str, Any], expected: dict[str, int]
+    ) -> None:
+        make_target(global_indexes=[[("author", "S")]])
+
+        def describe(parsed: dict[str, Any], **_: Any) -> None:
+            (described,) = parsed["Table"]["GlobalSecondaryIndexes"]
+            for part, said in ((parsed["Table"], table), (described, index)):
+                for field in ("BillingModeSummary", "ProvisionedThroughput", "OnDemandThroughput", "WarmThroughput"):
+                    part.pop(field, None)
+                part.update(said)
+
+        aws_clients.client("dynamodb").meta.events.register("after-call.dynamodb.DescribeTable", describe)
+        nothing = {"provisioned": None, "on_demand_maximum": None, "warm": None}
+        assert prepare()["target"]["capacity"] == nothing | expected
 
 
 class TestAnotherTable:

@@ -1,6 +1,7 @@
 """The execution's input: everything optional, nothing unknown, and limits that the input may override."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,9 @@ def test_the_input_overrides_single_limits_and_zero_is_a_value() -> None:
         ({"loader_concurrency": 10_001}, "loader_concurrency"),
         ({"loader_concurrency": True}, "loader_concurrency"),
         ({"rejects_allowed": -1}, "rejects_allowed"),
+        ({"headroom": -0.1}, "headroom"),
+        ({"headroom": 0.91}, "headroom"),
+        ({"headroom": "0.5"}, "headroom"),
         ({"attributes": ["id"]}, "attributes"),
         ({"attributes": {"id": 5}}, "attributes.id"),
         ({"dry_run": "yes"}, "dry_run"),
@@ -88,7 +92,7 @@ def test_a_wrong_field_is_named(value: Any, named: str) -> None:
         ({"mode": "mirror", "deletes_allowed": 1}, True, False),
         ({"mode": "mirror", "full": True, "dry_run": True, "verify_sample": 5}, True, True),
         ({"resume": "monday-1", "wait": True, "rejects_allowed": 5, "loader_concurrency": 3}, False, False),
-        ({"resume": "monday-1", "max_write_units_per_second": 0}, False, False),
+        ({"resume": "monday-1", "max_write_units_per_second": 0, "headroom": 0.5}, False, False),
     ],
 )
 def test_a_mode_says_whether_there_are_buckets_and_whether_what_is_known_counts(
@@ -96,6 +100,12 @@ def test_a_mode_says_whether_there_are_buckets_and_whether_what_is_known_counts(
 ) -> None:
     request = parse_input(LoadRequest, value)
     assert (request.has_buckets, request.forgets) == (has_buckets, forgets)
+
+
+@pytest.mark.parametrize("headroom", [0, 0.25, 0.9])
+def test_headroom_is_a_limit_that_only_the_input_sets(headroom: float) -> None:
+    request = parse_input(LoadRequest, {"headroom": headroom})
+    assert requested_limits(request, DEFAULTS) == replace(DEFAULTS, headroom=headroom)
 
 
 @pytest.mark.parametrize("text", ["", "-1", "many", "1.5", "٣"])

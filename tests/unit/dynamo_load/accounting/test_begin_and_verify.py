@@ -30,7 +30,7 @@ from records.errors import RecordUnreadable
 from records.table_state import Generation, Progress, TableState, TableStates
 from target.describing import requested_target
 from target.errors import TargetTableNotFound, TargetTableReplaced
-from target.table import KeyAttribute, TargetTable
+from target.table import KeyAttribute, TargetTable, WriteCapacity
 from telemetry import metrics
 from tests.unit.waiting_task import FunctionContext
 
@@ -581,6 +581,10 @@ class TestDryRun:
             "rows_superseded": 2,
             "write_units": 2_000_004.0,
             "dollars": 1.25,
+            "minutes": 8.3,
+            "write_units_per_second": 4_000,
+            "limited_by": "a new on-demand table",
+            "warming": {"write_units_per_second": 40_000, "units_charged": 36_000, "minutes": 0.8},
             "full_load_write_units": 16_000_000.0,
             "full_load_dollars": 10.0,
             "rejects": None,
@@ -588,6 +592,47 @@ class TestDryRun:
         }
         assert known() == before
         assert records().keys() == of(CURRENT, BEGUN)
+
+    @pytest.mark.parametrize(
+        ("capacity", "limits", "expected", "warmer"),
+        [
+            (WriteCapacity(), {}, (4_000, "a new on-demand table", 50.0), (40_000, 36_000, 5.0)),
+            (WriteCapacity(warm=8_000), {}, (8_000, "warm throughput", 25.0), (40_000, 32_000, 5.0)),
+            (WriteCapacity(warm=100), {}, (100, "warm throughput", 2_000.0), (1_000, 900, 200.0)),
+            (WriteCapacity(warm=60_000), {}, (60_000, "warm throughput", 3.3), None),
+            (WriteCapacity(warm=8_000), {"headroom": 0.5}, (4_000, "warm throughput", 50.0), (40_000, 32_000, 10.0)),
+            (WriteCapacity(), {"budget": 1_000}, (1_000, "write budget", 200.0), None),
+            (WriteCapacity(), {"budget": 8_000}, (4_000, "a new on-demand table", 50.0), (8_000, 4_000, 25.0)),
+            (
+                WriteCapacity(),
+                {"budget": 8_000, "headroom": 0.5},
+                (2_000, "a new on-demand table", 100.0),
+                (16_000, 12_000, 25.0),
+            ),
+            (WriteCapacity(provisioned=500), {}, (500, "provisioned units", 400.0), None),
+            (WriteCapacity(provisioned=500, warm=4_000), {}, (500, "provisioned units", 400.0), None),
+            (WriteCapacity(provisioned=500), {"headroom": 0.2}, (400, "provisioned units", 500.0), None),
+            (WriteCapacity(provisioned=1), {"headroom": 0.9}, (1, "provisioned units", 2_000_000.0), None),
+            (WriteCapacity(None, 500, 4_000), {}, (500, "on-demand maximum", 400.0), None),
+            (WriteCapacity(None, 6_000, 4_000), {}, (4_000, "warm throughput", 50.0), (6_000, 2_000, 33.3)),
+            (WriteCapacity(None, 6_000, 8_000), {"budget": 5_000}, (5_000, "write budget", 40.0), None),
+        ],
+    )
+    def test_its_minutes_are_those_at_the_least_of_the_limits(
+        self,
+        capacity: WriteCapacity,
+        limits: dict[str, Any],
+        expected: tuple[int, str, float],
+        warmer: tuple[int, int, float] | None,
+    ) -> None:
+        noted()
+        loaded(write_units=6_000_000.0)
+        given = plan(dry_run=True, limits=LoadLimits(limits.get("budget", 0), 2, 0, limits.get("headroom", 0.0)))
+        target = replace(given.mapping.target, capacity=capacity)
+        report = verify(replace(given, mapping=ItemMapping(target)))
+        assert (report["write_units_per_second"], report["limited_by"], report["minutes"]) == expected
+        fields = ("write_units_per_second", "units_charged", "minutes")
+        assert report["warming"] == (warmer and dict(zip(fields, warmer, strict=True)))
 
     def test_one_that_has_lost_the_table_reports_nothing(self) -> None:
         loaded()

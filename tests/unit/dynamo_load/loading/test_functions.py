@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,12 @@ import load_dynamo.app
 import verify_load.app
 from dynamo_load.accounting.ledger import pieces
 from dynamo_load.errors import CorruptParquetFile, LoadHasFailed, MissingFile, RowsUnaccounted, TooManyRejects
+from dynamo_load.writing.budget import WriteBudget
+from dynamo_load.writing.transport import BatchTransport
 from locks.errors import LoadStopped, TableIsBeingLoaded
 from locks.execution_lock import ExecutionLock, Standing
 from locks.table import LoaderHold, TableLock
+from target.table import WriteCapacity
 from telemetry import metrics
 from tests.unit.dynamo_load.conftest import EXECUTION, numbered, set_environment, with_keys
 
@@ -57,6 +60,8 @@ class Load:
     budget: int = 0
     ttl_attribute: str | None = None
     attributes: dict[str, str] = field(default_factory=dict)
+    headroom: float = 0.0
+    capacity: WriteCapacity = field(default_factory=WriteCapacity)
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -77,6 +82,7 @@ class Load:
                     "index_keys": [{"name": "author", "type": "S", "max_bytes": 2048}],
                     "local_indexes": [{"sort_key": "author", "projected": ["facts"]}],
                     "made": self.stage.made,
+                    "capacity": asdict(self.capacity),
                 },
                 "super_columns": ["facts"],
                 "char_columns": ["code"],
@@ -88,6 +94,7 @@ class Load:
                 "max_write_units_per_second": self.budget,
                 "rejects_allowed": self.rejects_allowed,
                 "loader_concurrency": 2,
+                "headroom": self.headroom,
             },
             "refresh": None,
             "dry_run": False,
@@ -199,6 +206,71 @@ def test_a_load_without_a_ceiling_has_no_budget(functions: Stage) -> None:
 
     entries = functions.aws.dynamodb.scan(TableName=functions.ledger_table)["Items"]
     assert {entry["entry"]["S"] for entry in entries} == {"lock", "piece#00000"}
+
+
+@pytest.mark.parametrize(
+    ("headroom", "budget", "capacity", "expected_budget", "expected_headroom", "expected_rate"),
+    [
+        (0.0, 0, WriteCapacity(provisioned=1_000, warm=4_000), None, 0.0, None),
+        (0.0, 300, WriteCapacity(), 300, 0.0, None),
+        (0.2, 0, WriteCapacity(provisioned=1_000, warm=4_000), 800, 0.0, None),
+        (0.9, 0, WriteCapacity(provisioned=1_000), 100, 0.0, None),
+        (0.9, 0, WriteCapacity(provisioned=1), 1, 0.0, None),
+        (0.2, 300, WriteCapacity(provisioned=1_000), 300, 0.0, None),
+        (0.2, 900, WriteCapacity(on_demand_maximum=1_000, warm=4_000), 800, 0.0, None),
+        (0.2, 0, WriteCapacity(warm=6_000), None, 0.2, 3_000.0),
+        (0.2, 300, WriteCapacity(warm=6_000), 300, 0.2, 3_000.0),
+        (0.2, 0, WriteCapacity(), None, 0.2, 2_000.0),
+    ],
+)
+def test_headroom_is_left_by_the_budget_where_the_tables_limit_is_known_and_else_by_the_loaders(
+    functions: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    headroom: float,
+    budget: int,
+    capacity: WriteCapacity,
+    expected_budget: int | None,
+    expected_headroom: float,
+    expected_rate: float | None,
+) -> None:
+    budgets, transports = [], []
+
+    class SeenBudget(WriteBudget):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            budgets.append(given[-1])
+            super().__init__(*given, **named)
+
+    class SeenTransport(BatchTransport[Any]):
+        def __init__(self, **named: Any) -> None:
+            transports.append((named["headroom"], named["first_rate"]))
+            super().__init__(**named)
+
+    monkeypatch.setattr(load_dynamo.app, "WriteBudget", SeenBudget)
+    monkeypatch.setattr(load_dynamo.app, "BatchTransport", SeenTransport)
+    files = [functions.put_file(numbered(1), f"unload/{number}") for number in range(3)]
+
+    Load(functions, files, budget=budget, headroom=headroom, capacity=capacity).run(0)
+
+    assert budgets == ([] if expected_budget is None else [expected_budget])
+    assert transports == [(expected_headroom, expected_rate)]
+
+
+def test_a_load_of_one_piece_begins_with_all_that_the_table_takes_at_once(
+    functions: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = []
+
+    class SeenTransport(BatchTransport[Any]):
+        def __init__(self, **named: Any) -> None:
+            rates.append(named["first_rate"])
+            super().__init__(**named)
+
+    monkeypatch.setattr(load_dynamo.app, "BatchTransport", SeenTransport)
+    load = Load(functions, [functions.put_file(numbered(1), "unload/0")], headroom=0.5)
+
+    load.run(0)
+
+    assert rates == [4_000.0]
 
 
 def test_a_load_of_no_rows_is_a_success(functions: Stage) -> None:

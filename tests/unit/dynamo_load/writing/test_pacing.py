@@ -11,7 +11,7 @@ import pytest
 
 from dynamo_load.writing.common_pace import CommonPace
 from dynamo_load.writing.ledger_client import ledger_client
-from dynamo_load.writing.pacing import Pace
+from dynamo_load.writing.pacing import LEAST_RATE, Pace
 from local.dynamodb_sink.capacity import TENTHS, Capacity, OtherTraffic, TableCapacity
 
 if TYPE_CHECKING:
@@ -124,6 +124,12 @@ def test_loaders_use_what_the_table_takes_and_send_hardly_more(partitions: int, 
     run.run(15)
     assert run.stored(5, 15) >= 0.95 * 1_000 * partitions
     assert run.sends <= 1.15
+
+
+def test_one_of_thousands_of_loaders_begins_with_a_rate_that_can_grow() -> None:
+    pace = Pace(0.0, headroom=0.5)
+    pace.set_rate(0.4, 0.0)
+    assert pace.rate == LEAST_RATE
 
 
 def test_a_loader_that_is_never_throttled_never_waits() -> None:

@@ -14,8 +14,11 @@ from botocore.credentials import CredentialProvider, CredentialResolver, Credent
 
 from dynamo_load.errors import CredentialsUnavailable, DynamoDbRefused, EndpointNotTrusted, WritesStalled
 from dynamo_load.writing.batches import Batch
+from dynamo_load.writing.common_pace import CommonPace
+from dynamo_load.writing.ledger_client import ledger_client
 from local.dynamodb_sink import DynamoDbSink, SinkBehaviour
 from local.dynamodb_sink.capacity import TableCapacity
+from tests.unit.dynamo_load.conftest import Stage
 from tests.unit.dynamo_load.writing.conftest import Writer
 
 WriteTo = Callable[..., Writer]
@@ -427,6 +430,28 @@ def test_a_table_that_throttles_gets_hardly_more_rows_than_it_takes(write_to: Wr
     assert writer.transport.throttling.seconds > 0
     assert report.rows_received < 1.3 * 30_000
     assert reported_once(writer)
+
+
+def test_a_loader_can_begin_with_what_the_table_is_known_to_take(write_to: WriteTo) -> None:
+    capacity = TableCapacity("pk", partitions=1, units_per_partition=1_000, burst_seconds=0.2)
+    with DynamoDbSink(SinkBehaviour(key="pk", capacity=capacity)) as sink:
+        writer = write_to(sink, first_rate=400.0, headroom=0.2)
+        writer.send(300)
+        assert sink.report().rows_received == 300
+        write_to(sink).send(600, first=300)
+        assert sink.report().rows_received > 900, "the table takes more than that"
+    assert reported_once(writer)
+
+
+def test_it_begins_with_what_another_loader_has_found_if_one_has(write_to: WriteTo, stage: Stage) -> None:
+    def pace() -> CommonPace:
+        return CommonPace(ledger_client(stage.aws.session), stage.ledger_table, "monday", 2)
+
+    pace().meet(400.0)
+    capacity = TableCapacity("pk", partitions=1, units_per_partition=1_000, burst_seconds=0.2)
+    with DynamoDbSink(SinkBehaviour(key="pk", capacity=capacity)) as sink:
+        write_to(sink, first_rate=1_000_000.0, headroom=0.2, common_pace=pace()).send(300)
+        assert sink.report().rows_received == 300
 
 
 def test_rows_of_several_requests_that_were_left_go_together(write_to: WriteTo) -> None:
