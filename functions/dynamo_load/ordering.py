@@ -10,12 +10,14 @@ the same rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xxhash
 
 from dynamo_load.encoding.items import ENCODER, in_places
+from dynamo_load.writing.batches import MOST_ROWS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +43,8 @@ class Stretch:
 
     The rows of `items`, and of its rejects, are places in this order. For each place, `replaced` tells whether a later
     row of the piece replaces the row there, and `units_saved` what it costs if it is unchanged, else 0. `order` has the
-    row at each place, counted in the stretch; None if each is at its own.
+    row at each place, counted in the stretch; None if each is at its own. From the place `few_keys_from` on, a round is
+    of fewer keys than a request has rows.
     """
 
     first_row: int
@@ -49,6 +52,7 @@ class Stretch:
     replaced: NDArray[np.bool_]
     units_saved: NDArray[np.int64]
     order: NDArray[np.int64] | None = None
+    few_keys_from: float = inf
 
     def item_rows(self) -> list[int]:
         """Return the row of each item, counted in the stretch."""
@@ -83,7 +87,7 @@ class Rounds:
         first_row = stretches[0].first_row
         replaced = np.concatenate([stretch.replaced for stretch in stretches])
         units_saved = np.concatenate([stretch.units_saved for stretch in stretches])
-        order = _in_rounds(self._partitions[first_row : first_row + len(replaced)])
+        order, few_keys_from = _in_rounds(self._partitions[first_row : first_row + len(replaced)])
         place_of = np.empty_like(order)
         place_of[order] = np.arange(len(order))
         parts, places, rejects = [], [], []
@@ -94,7 +98,7 @@ class Rounds:
             rejects += [replace(reject, row=int(here[reject.row])) for reject in stretch.items.rejects]
         stretches.clear()
         items = replace(in_places(parts, places), rejects=rejects)
-        return Stretch(first_row, items, replaced[order], units_saved[order], order)
+        return Stretch(first_row, items, replaced[order], units_saved[order], order, few_keys_from)
 
 
 def _partitions(keys: pa.Array) -> NDArray[np.uint64]:
@@ -106,11 +110,12 @@ def _partitions(keys: pa.Array) -> NDArray[np.uint64]:
     return np.fromiter(map(xxhash.xxh3_64_intdigest, texts), np.uint64, len(texts))
 
 
-def _in_rounds(partitions: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return the rows by how many of the same partition come before each."""
+def _in_rounds(partitions: NDArray[np.uint64]) -> tuple[NDArray[np.int64], int]:
+    """Return the rows by how many of the same partition come before each, and the place from which rounds are small."""
     by_partition = np.argsort(partitions, kind="stable")
     in_order = partitions[by_partition]
     begins = np.flatnonzero(np.append(True, in_order[1:] != in_order[:-1]))
     rounds = np.empty_like(by_partition)
     rounds[by_partition] = np.arange(len(partitions)) - np.repeat(begins, np.diff(begins, append=len(partitions)))
-    return np.argsort(rounds, kind="stable")
+    sizes = np.bincount(rounds)
+    return np.argsort(rounds, kind="stable"), int(sizes[sizes >= MOST_ROWS].sum())

@@ -24,6 +24,7 @@ class Batch:
 
     `body_items` is the content of a JSON list without its brackets or spaces (`item,item,…`), `rows` how many items
     these are, `write_units` what they are estimated to consume, `last_row` the last one's ordinal in the piece.
+    `few_keys` is whether its rows are of so few partition keys that their partitions are the limit, not the table.
     """
 
     body_items: bytes
@@ -31,6 +32,7 @@ class Batch:
     write_units: int
     last_row: int
     deletes: bool
+    few_keys: bool
 
 
 B = TypeVar("B", bound=Batch)

@@ -24,8 +24,6 @@ ENTRY = "pace"
 MEETINGS_PER_SECOND = 10.0
 """Of all loaders together at most: the ledger has other things to do."""
 FRESH_SECONDS = 10.0
-ALIKE = 4.0
-"""Two rates of which one is more than so many times the other are not of loaders in the same situation."""
 KEPT_SECONDS = 3600
 
 
@@ -86,9 +84,7 @@ class CommonPace:
             logger.warning("the loader keeps its own pace", reason=str(error))
             return rate
         other = self._fresh(before)
-        if other is None or not 1 / ALIKE < other / rate < ALIKE:
-            return rate
-        return (rate + other) / 2
+        return rate if other is None else (rate + other) / 2
 
     def _fresh(self, row: Mapping[str, AttributeValueTypeDef]) -> float | None:
         if "rate" not in row or self._clock() - float(row["at"]["N"]) > FRESH_SECONDS:

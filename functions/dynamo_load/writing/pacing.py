@@ -25,11 +25,11 @@ USED = 0.8
 """Share of the rate that has to be sent for the rate to be what limits the loader."""
 AHEAD_SECONDS = 0.05
 """What the rate makes in that time is sent at once, so that a loader wakes up for several requests and not for each."""
-TRIED = 0.6
+TRIED = 0.4
 """When a rate has been cut to this share of what it was, that has to have helped."""
 EVIDENCE = 8
 """Requests answered, from which on the share that was lost is no chance."""
-EVIDENCE_SECONDS = 0.5
+EVIDENCE_SECONDS = 1.0
 """For so long a loss may come from what was sent before."""
 SAVED_UP_SECONDS = 1.0
 """So long after the first throttled row the loss says little: it grows while capacity that was saved up is spent."""

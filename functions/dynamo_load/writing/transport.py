@@ -98,6 +98,9 @@ class BatchTransport(Generic[B]):
         self._pace = Pace(now, headroom=headroom, minute_began=now - time.time() % 60)
         self._common_pace = common_pace
         self._first_rate = first_rate
+        self._must_wait = False
+        """Whether it was the pace that let no more requests go out."""
+        self._few_keys = False
         self._rows_throttled = 0
         self._budget = budget
         self._may_pay_at = 0.0
@@ -161,7 +164,8 @@ class BatchTransport(Generic[B]):
         if time.monotonic() < self._may_pay_at:
             return source
         for _ in range(self._concurrency.allowed - len(self._connections)):
-            if self._pace.wait(time.monotonic()):
+            self._must_wait = self._pace.wait(time.monotonic()) > 0
+            if self._must_wait:
                 break
             request = self._waiting.take_due()
             if request is None:
@@ -170,7 +174,7 @@ class BatchTransport(Generic[B]):
                 batch = next(source, None)
                 if batch is None:
                     return None
-                request = Request.whole(batch)
+                request, self._few_keys = Request.whole(batch), batch.few_keys
             if self._budget is not None and (wait := self._budget.take(request.write_units)):
                 self._may_pay_at = time.monotonic() + wait
                 self._waiting.add(request, 0.0)
@@ -182,9 +186,9 @@ class BatchTransport(Generic[B]):
 
     def _wait(self, left: float) -> None:
         """Sleep until there is something to do."""
-        if pause := self._pace.wait(time.monotonic()):
+        if self._must_wait:
             # Answers make no difference until then, and cost less when many are read at once.
-            time.sleep(min(left, pause, AHEAD_SECONDS))
+            time.sleep(min(left, self._pace.wait(time.monotonic()), AHEAD_SECONDS))
         else:
             self._connections.wait(min(left, LONGEST_WAIT_SECONDS, self._seconds_until_next()))
 
@@ -192,8 +196,8 @@ class BatchTransport(Generic[B]):
         return self._waiting.rows < self._most_rows_waiting and self._seconds_left() > DRAIN_SECONDS
 
     def _meet(self) -> None:
-        """Agree with the other loaders on a pace, if this one is at its limit."""
-        if self._common_pace and self._pace.rate and self._pace.used:
+        """Agree with the other loaders on a pace, if this one is at its limit, and that is the table's."""
+        if self._common_pace and self._pace.rate and self._pace.used and not self._few_keys:
             self._pace.set_rate(self._common_pace.meet(self._pace.rate), time.monotonic())
 
     def _settle(self, exchange: Exchange[Request[B]], *, limit_used: bool) -> list[Delivery[B]]:

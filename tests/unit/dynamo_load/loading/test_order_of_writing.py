@@ -82,6 +82,8 @@ class MemoryTransport:
     def __init__(self, seed: int = 0, refused: frozenset[int] = frozenset()) -> None:
         self.requests: list[list[tuple[str, int]]] = []
         """The keys of each request, as they were sent."""
+        self.of_few_keys: list[bool] = []
+        """Whether each request is said to be of few partition keys."""
         self.target: dict[tuple[str, int], int] = {}
         self.times: Counter[tuple[str, int]] = Counter()
         """How often each was written."""
@@ -107,6 +109,7 @@ class MemoryTransport:
             on_done(delivery)
 
     def _written(self, batch: PieceBatch) -> Delivery[PieceBatch]:
+        self.of_few_keys.append(batch.few_keys)
         done = Delivery(batch, write_units=batch.write_units)
         requests = json.loads(f"[{batch.body_items.decode()}]")
         keys = [_key(request) for request in requests]
@@ -190,6 +193,7 @@ class TestRounds:
         last_other = max(number for number, request in enumerate(mixed) if request != {HOT})
         assert hot_rows[last_other] < 150
         assert all(request == {HOT} for request in mixed[last_other + 1 :])
+        assert transport.of_few_keys == [request == {HOT} for request in mixed]
         assert transport.rows == in_rounds(keys)
 
     @pytest.mark.parametrize(("window_bytes", "rows"), [(1, 600), (60_000, 1_200)])

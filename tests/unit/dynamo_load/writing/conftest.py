@@ -76,7 +76,7 @@ def batches(rows: int, *, first: int = 0, text: str = "…") -> Iterator[Batch]:
             for number in numbers
         ]
         items = json.dumps(puts, separators=(",", ":"), ensure_ascii=False).encode()[1:-1]
-        yield Batch(items, len(puts), len(puts), numbers[-1], deletes=False)
+        yield Batch(items, len(puts), len(puts), numbers[-1], deletes=False, few_keys=False)
 
 
 @pytest.fixture

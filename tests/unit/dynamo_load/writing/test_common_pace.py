@@ -56,12 +56,6 @@ def test_a_pace_that_nobody_has_renewed_is_forgotten(stage: Stage, clock: Clock)
     assert loader(stage, clock).meet(2_000.0) == 2_000.0
 
 
-def test_one_at_the_end_of_a_hot_key_does_not_slow_down_the_others(stage: Stage, clock: Clock) -> None:
-    loader(stage, clock).meet(100.0)
-    assert loader(stage, clock).meet(5_000.0) == 5_000.0
-    assert loader(stage, clock).meet(100.0) == 100.0
-
-
 @pytest.mark.parametrize(("loaders", "meetings"), [(1, 40), (100, 4)])
 def test_all_loaders_together_meet_ten_times_a_second_at_most(
     stage: Stage, clock: Clock, loaders: int, meetings: int

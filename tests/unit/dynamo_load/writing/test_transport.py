@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
+from typing import ClassVar
 
 import botocore.session
 import pytest
@@ -454,6 +455,27 @@ def test_it_begins_with_what_another_loader_has_found_if_one_has(write_to: Write
         assert sink.report().rows_received == 300
 
 
+@pytest.mark.parametrize("few_keys", [False, True])
+def test_loaders_agree_on_a_pace_unless_a_hot_key_is_the_limit(write_to: WriteTo, *, few_keys: bool) -> None:
+    class Meetings:
+        rates: ClassVar[list[float]] = []
+
+        def known(self) -> None:
+            return None
+
+        def meet(self, rate: float) -> float:
+            self.rates.append(rate)
+            return rate
+
+    Meetings.rates.clear()
+    capacity = TableCapacity("pk", partitions=2, burst_seconds=0.5)
+    with DynamoDbSink(SinkBehaviour(latency_seconds=0.005, capacity=capacity)) as sink:
+        writer = write_to(sink, common_pace=Meetings())
+        batches = (replace(batch, few_keys=few_keys) for batch in source(3_000))
+        writer.transport.send(batches, writer.done.append, writer.wait)
+    assert bool(Meetings.rates) is not few_keys
+
+
 def test_rows_of_several_requests_that_were_left_go_together(write_to: WriteTo) -> None:
     with DynamoDbSink(SinkBehaviour(key="pk", strict=True, unprocessed_share=0.04, latency_seconds=0.005)) as sink:
         writer = write_to(sink)
@@ -526,4 +548,4 @@ def source(rows: int) -> Iterator[Batch]:
         if number * 25 >= rows:
             return
         items = ",".join(f'{{"PutRequest":{{"Item":{{"pk":{{"S":"row-{number * 25 + row}"}}}}}}}}' for row in range(25))
-        yield Batch(items.encode(), 25, 25, number * 25 + 24, deletes=False)
+        yield Batch(items.encode(), 25, 25, number * 25 + 24, deletes=False, few_keys=False)
