@@ -61,8 +61,8 @@ def duration(write_units: float, limits: LoadLimits, capacity: WriteCapacity) ->
     per_second = known[limited_by]
     minutes, warming = _minutes(write_units, per_second), None
     if warm:
-        warmer = min(_TIMES_WARMER * warm, TABLE_QUOTA_UNITS, *(round(units / free) for units in firm.values()))
-        if (then := _minutes(write_units, warmer * free)) < minutes:
+        warmer = min(_TIMES_WARMER * warm, TABLE_QUOTA_UNITS, *(int(units / free) for units in firm.values()))
+        if warmer > warm and (then := _minutes(write_units, warmer * free)) < minutes:
             warming = Warming(warmer, warmer - warm, then)
     return Duration(minutes, max(1, round(per_second)), limited_by, warming)
 

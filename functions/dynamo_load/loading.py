@@ -6,6 +6,7 @@ import time
 from bisect import bisect_left, bisect_right
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +15,10 @@ import pyarrow as pa
 from dynamo_load.accounting.duplicates import superseded
 from dynamo_load.accounting.ledger import Tally
 from dynamo_load.accounting.watermark import Span, Watermark
-from dynamo_load.encoding.items import ItemEncoder, key_json
+from dynamo_load.encoding.items import ENCODER, ItemEncoder, key_json
 from dynamo_load.encoding.row_faults import RejectedRow
 from dynamo_load.errors import LoadHasFailed, PieceTakenOver, TooManyRejects
-from dynamo_load.ordering import ORDER, WINDOW_BYTES, Rounds, Stretch
+from dynamo_load.ordering import ORDER, WINDOW_BYTES, Rounds, Stretch, is_of_rounds
 from dynamo_load.reading.piece_reader import PieceReader
 from dynamo_load.reading.read_ahead import read_ahead
 from dynamo_load.writing.batches import MOST_BYTES, MOST_ROWS, Batch
@@ -88,25 +89,26 @@ class PieceLoader:
         """Load a piece, or go on with it. Its totals are returned; one that isn't `finished` is handed over."""
         started = self._recorded = time.monotonic()
         before = self._ledger.take_over()
-        before.encoder = before.encoder or ORDER
         self._settled: list[NDArray[np.int64]] = []
         try:
             if before.finished:
                 return before
             self._lock.begin()
-            self._open(piece, before.next_row)
-            if self._rounds and before.encoder != ORDER:
-                # The places in the order of then are not those of today.
+            self._open(piece)
+            before.encoder = before.encoder or self._order
+            if before.encoder != self._order and (self._rounds or is_of_rounds(before.encoder)):
+                # The places of then are not those of today.
                 before = Tally(
-                    encoder=ORDER,
+                    encoder=self._order,
                     seconds=before.seconds,
                     rows_throttled=before.rows_throttled,
                     throttled_seconds=before.throttled_seconds,
                 )
+            self._read_keys(piece, before.next_row)
             self._watermark = Watermark(before, lambda: time.monotonic() - started, lambda: self._transport.throttling)
             with closing(self._batches(piece, before.next_row)) as batches:
                 self._transport.send(batches, self._on_done, self._record_when_due)
-                # Before closing, which waits for the chunk that is being read and encoded.
+                # Before closing, which waits for the rows that are being read and encoded.
                 return self._end(piece, before)
         except (PieceTakenOver, LoadHasFailed):
             raise
@@ -116,13 +118,17 @@ class PieceLoader:
         finally:
             self._ledger.leave()
 
-    def _open(self, piece: Piece, next_row: int) -> None:
-        """Read the keys of the rows from `next_row` on, of a bucket those of all rows: its record has to name them."""
+    def _open(self, piece: Piece) -> None:
+        """Open the files, and find the order in which their rows are written."""
         self._reader = PieceReader(self._s3, self._bucket, piece, self._mapping.short_columns)
         self._encoder = ItemEncoder(self._reader.schema, self._mapping) if piece.rows else None
+        self._rounds = Rounds.needed(self._reader, self._encoder) if self._encoder else None
+        self._order = ORDER if self._rounds else ENCODER
+
+    def _read_keys(self, piece: Piece, next_row: int) -> None:
+        """Read the keys of the rows from `next_row` on, of a bucket those of all rows: its record has to name them."""
         self._comparison = self._vanished = None
         self._start, self._replaced = 0, np.empty(0, np.bool_)
-        self._rounds = Rounds.needed(self._reader, self._encoder) if self._encoder else None
         if self._refresh:
             self._comparison = self._refresh.compare(self._reader, self._encoder)
             self._replaced = self._comparison.replaced
@@ -264,7 +270,17 @@ class PieceLoader:
         """Store the rows that were refused, which are read again: hardly any are, and all would have to be kept."""
         batch = delivery.batch
         refused = sorted((batch.first_row + batch.item_rows[row.row], row.detail) for row in delivery.refused)
-        with closing(self._reader.chunks(self._reader.chunk_start(refused[0][0]))) as chunks:
+        for start, of_chunk in groupby(refused, lambda row: self._reader.chunk_start(row[0])):
+            self._keep_refused_of_chunk(start, list(of_chunk), batch.last_row)
+        rows = [row for row, _ in refused]
+        if self._comparison:
+            self._comparison.refuse(rows)
+        if self._sample:
+            self._sample.drop(rows)
+
+    def _keep_refused_of_chunk(self, start: int, refused: list[tuple[int, str]], last_row: int) -> None:
+        with closing(self._reader.chunks(start)) as chunks:
+            # A chunk that would be very large is read in parts.
             for chunk in chunks:
                 rejects = [
                     RejectedRow(row - chunk.first_row, "refused_by_dynamodb", detail)
@@ -272,14 +288,9 @@ class PieceLoader:
                     if 0 <= row - chunk.first_row < len(chunk.rows)
                 ]
                 if rejects:
-                    self._rejects.keep_refused(chunk, batch.last_row, rejects)
+                    self._rejects.keep_refused(chunk, last_row, rejects)
                 if refused[-1][0] < chunk.first_row + len(chunk.rows):
-                    break
-        rows = [row for row, _ in refused]
-        if self._comparison:
-            self._comparison.refuse(rows)
-        if self._sample:
-            self._sample.drop(rows)
+                    return
 
     def _end(self, piece: Piece, before: Tally) -> Tally:
         """Record what was reached; if that is the end, first what makes it one."""
@@ -292,7 +303,7 @@ class PieceLoader:
                 self._comparison.settled(
                     np.concatenate([np.empty(0, np.int64), *self._settled]),
                     before.rejected,
-                    same_encoder=before.encoder == ORDER,
+                    same_encoder=before.encoder == self._order,
                 )
                 tally.recorded_keys = self._refresh.finish(self._comparison)
             tally.finished = True

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from dynamo_load.encoding.items import EncodedRows, ItemEncoder
     from dynamo_load.reading.piece_reader import PieceReader
 
-ORDER = f"{ENCODER} order 1"
-"""What a row's place depends on beside the files.
+_ROUNDS = " order "
+ORDER = f"{ENCODER}{_ROUNDS}1"
+"""What a row's place in rounds depends on beside the files.
 
 Its number is to be raised whenever a place becomes another: checkpoints are places. Digests are kept all the same.
 """
@@ -96,9 +97,15 @@ class Rounds:
             parts.append(stretch.items)
             places.append(here[stretch.items.rows])
             rejects += [replace(reject, row=int(here[reject.row])) for reject in stretch.items.rejects]
+        del stretch
         stretches.clear()
         items = replace(in_places(parts, places), rejects=rejects)
         return Stretch(first_row, items, replaced[order], units_saved[order], order, few_keys_from)
+
+
+def is_of_rounds(encoder: str) -> bool:
+    """Whether what the ledger has as a piece's encoder is that of one in rounds, of whatever version."""
+    return _ROUNDS in encoder
 
 
 def _partitions(keys: pa.Array) -> NDArray[np.uint64]:

@@ -99,9 +99,7 @@ def _transport(plan: LoadPlan, settings: Settings, seconds_left: Callable[[], fl
         table=plan.mapping.target.name,
         session=session,
         max_in_flight=settings.requests_in_flight,
-        common_pace=CommonPace(
-            ledger_client(session), settings.ledger_table, plan.load_id, plan.limits.loader_concurrency
-        ),
+        common_pace=CommonPace(ledger_client(session), settings.ledger_table, plan.load_id, plan.loaders),
         headroom=headroom,
         # Without it a loader would first use up what the table has saved up for the moments when others need it.
         first_rate=(capacity.warm or NEW_TABLE_UNITS) / plan.loaders if headroom else None,

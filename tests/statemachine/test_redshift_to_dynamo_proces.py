@@ -81,11 +81,13 @@ NAMED = {
     "begin": ["AwsUnavailable", "LedgerUnavailable"],
     "verify": ["AwsUnavailable", "LedgerUnavailable"],
 }
-# Whatever a loader raises as transient must be retried by the state machine.
+# Whatever a loader raises as transient must be retried by the state machine; singletons are the other one's.
 LOADER_ERRORS = [
     name
     for name, error in (vars(dynamo_load.errors) | vars(locks.errors)).items()
-    if isinstance(error, type) and issubclass(error, TransientError) and error is not TransientError
+    if isinstance(error, type)
+    and issubclass(error, TransientError)
+    and error not in (TransientError, locks.errors.SingletonAwaited)
 ]
 
 # A loader that ended without a word: its memory was full, or its machine is gone.

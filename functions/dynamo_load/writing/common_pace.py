@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 from aws_errors import named_failures
@@ -48,6 +49,7 @@ class CommonPace:
         self._key: dict[str, AttributeValueTypeDef] = {"loadId": {"S": load_id}, "entry": {"S": ENTRY}}
         self._every_seconds = max(1.0, loaders / MEETINGS_PER_SECOND)
         self._next_at = 0.0
+        self._me = uuid.uuid4().hex
 
     def known(self) -> float | None:
         """Return the rate of a loader that throttles just now, in write units per second, if there is one."""
@@ -71,10 +73,11 @@ class CommonPace:
                 before = self._dynamodb.update_item(
                     TableName=self._table,
                     Key=self._key,
-                    UpdateExpression="SET #rate = :rate, #at = :now, expiresAt = :expires",
-                    ExpressionAttributeNames={"#rate": "rate", "#at": "at"},
+                    UpdateExpression="SET #rate = :rate, #by = :me, #at = :now, expiresAt = :expires",
+                    ExpressionAttributeNames={"#rate": "rate", "#by": "by", "#at": "at"},
                     ExpressionAttributeValues={
                         ":rate": {"N": f"{rate:.3f}"},
+                        ":me": {"S": self._me},
                         ":now": {"N": f"{now:.3f}"},
                         ":expires": {"N": str(int(now) + KEPT_SECONDS)},
                     },
@@ -82,8 +85,10 @@ class CommonPace:
                 ).get("Attributes", {})
         except AwsUnavailable as error:
             logger.warning("the loader keeps its own pace", reason=str(error))
+            # An answer that doesn't come may have taken seconds, in which nothing was sent.
+            self._next_at = self._clock() + FRESH_SECONDS
             return rate
-        other = self._fresh(before)
+        other = None if before.get("by") == {"S": self._me} else self._fresh(before)
         return rate if other is None else (rate + other) / 2
 
     def _fresh(self, row: Mapping[str, AttributeValueTypeDef]) -> float | None:

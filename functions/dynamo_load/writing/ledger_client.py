@@ -15,6 +15,6 @@ _CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_time
 
 
 def ledger_client(session: Session) -> DynamoDBClient:
-    """Make a client with the region, endpoint and credentials of `session` that gives up after a second."""
+    """Make a client with the region, endpoint and credentials of `session` that gives up after a second or two."""
     client: Any = session.create_client("dynamodb", config=_CONFIG)
     return client  # type: ignore[no-any-return]

@@ -89,6 +89,12 @@ class Pace:
         self._uncut, self._cut = _Loss(), _Loss()
         self._search: _Loss | None = None
 
+    def join(self, rate: float, now: float) -> None:
+        """Begin with the rate of another loader at work: with what it has found, so that there is no need to search."""
+        self.set_rate(rate, now)
+        if self._headroom:
+            self._rest(now)
+
     def set_rate(self, rate: float, now: float) -> None:
         """Take a rate over, LEAST_RATE at least: from another loader of the same table, or what they all begin with."""
         if self.rate is None:
@@ -105,8 +111,11 @@ class Pace:
 
     def spend(self, units: float, now: float) -> None:
         """Take note of a request that is being sent."""
+        if not self._spent and now > self._next_at + AHEAD_SECONDS:
+            # Time in which there was nothing to send is no part of a look.
+            self._look_began = now
         self._spent += units
-        if self.rate:
+        if self.rate is not None:
             self._next_at = max(self._next_at, now) + units / self._offered(self.rate, now)
 
     def answered(self, units: float, stored: float, *, sent_at: float, now: float) -> None:
@@ -155,7 +164,7 @@ class Pace:
             rate = max(LEAST_RATE, self._without_loss(rate, seconds, now) + min(step, MOST_STEP * rate))
         else:
             self._uncut, self._cut = _Loss(), _Loss()
-            if self.used:
+            if self.used and self._searches(now):
                 self._quiet_looks += looks
                 rate += step * max(1.0, self._quiet_looks - QUIET_LOOKS)
         self.rate = self._searched(rate, seconds, now) if self._headroom and self._searches(now) else rate
@@ -172,8 +181,13 @@ class Pace:
         if self._search.seconds < SEARCH_SECONDS:
             return rate
         found = (self._search.answered - self._search.lost) / self._search.seconds
-        self._search, self._rests_until = None, now + 60 - (now - self._minute_began) % 60
-        return found
+        self._rest(now)
+        return max(LEAST_RATE, found)
+
+    def _rest(self, now: float) -> None:
+        """Send the rate without the headroom, whatever happens to it, until the next minute begins."""
+        self._search, self._quiet_looks = None, 0.0
+        self._rests_until = now + 60 - (now - self._minute_began) % 60
 
     def _without_loss(self, rate: float, seconds: float, now: float) -> float:
         """Return the rate less the share that was lost, unless the loss has turned out not to come from the rate."""

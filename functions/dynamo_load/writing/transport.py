@@ -131,9 +131,10 @@ class BatchTransport(Generic[B]):
         """
         source: Iterator[B] | None = batches
         done = 0
-        rate = self._common_pace.known() if self._common_pace else None
-        if rate := rate or self._first_rate:
-            self._pace.set_rate(rate, time.monotonic())
+        if self._common_pace and (rate := self._common_pace.known()):
+            self._pace.join(rate, time.monotonic())
+        elif self._first_rate:
+            self._pace.set_rate(self._first_rate, time.monotonic())
         try:
             while True:
                 source = self._start_requests(source)

@@ -344,6 +344,18 @@ class TestGoingOn:
         transport.dies_after = 1_000
         self.assert_right(stage, stage.load(piece, transport=transport), transport)
 
+    def test_a_piece_that_was_begun_in_rounds_and_needs_none_any_more_begins_anew(self, stage: Stage) -> None:
+        keys = [f"key-{number % 50:02}" for number in range(500)]
+        piece, transport = stage.piece_of(table_of(keys)), MemoryTransport()
+        transport.stops_after = 8
+        stage.load(piece, transport=transport)
+        begun_in(stage, ORDER, stage.name)
+
+        transport.stops_after = 1_000
+        tally = stage.load(piece, transport=transport)
+        assert (tally.written, tally.finished) == (500, True)
+        assert transport.rows[200:] == list(range(500))
+
     @pytest.mark.parametrize(("order", "dies"), [(ENCODER, False), ("another", True)])
     def test_a_piece_that_was_begun_in_another_order_begins_anew(
         self, stage: Stage, piece: Piece, monkeypatch: pytest.MonkeyPatch, order: str, *, dies: bool

@@ -44,6 +44,13 @@ def test_two_meet_half_way_and_a_third_begins_where_the_last_one_was(stage: Stag
     assert loader(stage, clock).known() == 2_000.0
 
 
+def test_a_loader_does_not_meet_itself(stage: Stage, clock: Clock) -> None:
+    alone = loader(stage, clock)
+    alone.meet(1_000.0)
+    clock.now += 2
+    assert alone.meet(3_000.0) == 3_000.0
+
+
 def test_another_load_has_a_pace_of_its_own(stage: Stage, clock: Clock) -> None:
     loader(stage, clock).meet(1_000.0)
     assert loader(stage, clock, load_id="tuesday").known() is None
