@@ -191,6 +191,7 @@ def test_a_table_that_took_nothing_for_long_is_used_to_its_limit_within_seconds(
     sent = run.loaders[0].sent
     run.run(60, lambda keys: [False for _ in keys])
     assert run.loaders[0].sent - sent < 60 * 500
+    assert (run.loaders[0].pace.rate or 0.0) >= LEAST_RATE
     run.run(20)
     assert sum(run.loaders[0].stored[10:65]) == 0
     assert run.stored(75, 85) >= 0.9 * LIMIT
