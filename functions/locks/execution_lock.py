@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 ENTRY = "lock"
-# An execution that is PENDING_REDRIVE will run again.
-_ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+"""The statuses of an execution that has ended. One that is PENDING_REDRIVE will run again."""
 # DescribeExecution is eventually consistent: for so long an answer may be that of a moment before.
 _SECONDS_TO_BE_KNOWN = 60.0
 
@@ -182,7 +182,7 @@ def _may_be_running(states: SFNClient, hold: _Hold) -> bool:
             execution = states.describe_execution(executionArn=hold.holder)
         except states.exceptions.ExecutionDoesNotExist:
             return _touched_lately(hold)
-    if execution["status"] not in _ENDED:
+    if execution["status"] not in ENDED:
         return True
     if hold.stopped is not None and execution.get("redriveCount", 0) <= hold.stopped:
         # Whatever touched the lock after that was left behind; a redrive, if it was at work, would have said so.

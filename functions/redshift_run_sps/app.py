@@ -16,7 +16,7 @@ from locks.singleton import take_singleton
 from statements.data_api import RedshiftLogin, Statement
 from statements.names import StatementKind
 from statements.procedure_call import ProcedureRequest, procedure_call
-from statements.settings import StatementSettings
+from statements.settings import ExecutionSettings
 from telemetry import logger, metrics, traced
 
 
@@ -24,18 +24,16 @@ from telemetry import logger, metrics, traced
 class Settings:
     """This function's environment."""
 
-    statements: StatementSettings
+    statements: ExecutionSettings
     login: RedshiftLogin
-    ledger_table: str
     allowed_procedures: tuple[str, ...]
 
 
 @cache
 def _settings() -> Settings:
     return Settings(
-        statements=StatementSettings.from_environment(os.environ),
+        statements=ExecutionSettings.from_environment(os.environ),
         login=RedshiftLogin.from_environment(os.environ),
-        ledger_table=required(os.environ, "LEDGER_TABLE"),
         allowed_procedures=tuple(required(os.environ, "ALLOWED_PROCEDURES").split(",")),
     )
 
@@ -46,7 +44,7 @@ def _settings() -> Settings:
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Submit the procedure that the execution's input names; the outcome comes through the task token."""
     settings = _settings()
-    settings.statements.submitter(settings.login, settings.ledger_table).submit_for(
+    settings.statements.submitter(settings.login).submit_for(
         event,
         StatementKind.STORED_PROCEDURE,
         lambda _: _call(event["execution"], settings),
@@ -61,7 +59,7 @@ def _call(execution: dict[str, Any], settings: Settings) -> Statement:
         started_at = datetime.fromisoformat(execution["StartTime"]).timestamp()
         take_singleton(
             client("dynamodb"),
-            settings.ledger_table,
+            settings.statements.ledger_table,
             request.singleton,
             execution["Id"],
             client("stepfunctions"),

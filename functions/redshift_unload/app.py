@@ -12,7 +12,7 @@ from data_bucket import load_id, unload_prefix
 from environment import required
 from statements.data_api import RedshiftLogin, Statement
 from statements.names import StatementKind
-from statements.settings import StatementSettings
+from statements.settings import ExecutionSettings
 from target.table import TargetTable
 from telemetry import logger, metrics, traced
 from unload.asked import AskedLoad
@@ -25,9 +25,8 @@ from unload.statement import UnloadOptions, unload_statement
 class Settings:
     """This function's environment; `query` is what an input without one unloads, and may be empty."""
 
-    statements: StatementSettings
+    statements: ExecutionSettings
     login: RedshiftLogin
-    ledger_table: str
     bucket: str
     options: UnloadOptions
     query: str
@@ -36,9 +35,8 @@ class Settings:
 @cache
 def _settings() -> Settings:
     return Settings(
-        statements=StatementSettings.from_environment(os.environ),
+        statements=ExecutionSettings.from_environment(os.environ),
         login=RedshiftLogin.from_environment(os.environ),
-        ledger_table=required(os.environ, "LEDGER_TABLE"),
         bucket=required(os.environ, "DATA_BUCKET"),
         options=UnloadOptions.from_environment(os.environ),
         query=os.environ.get("UNLOAD_QUERY", ""),
@@ -56,7 +54,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """
     settings = _settings()
     kind, make = _STATEMENTS[event["statement"]]
-    submitter = settings.statements.submitter(settings.login, settings.ledger_table)
+    submitter = settings.statements.submitter(settings.login)
     submitter.submit_for(event, kind, lambda name: make(event, name, settings))
 
 

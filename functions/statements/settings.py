@@ -32,28 +32,36 @@ class StatementSettings:
         """Return the one way to resume tasks."""
         return TaskResumer(client("stepfunctions"), self._data_api(), self._tokens())
 
-    def submitter(self, login: RedshiftLogin, ledger_table: str) -> TaskSubmitter:
-        """Return the one way to submit statements."""
-        notes = partial(ExecutionNotes, client("dynamodb"), ledger_table)
-        return TaskSubmitter(self._data_api(), login, self._tokens(), self.resumer(), notes)
-
-    def stopper(self, ledger_table: str) -> ExecutionStopper:
-        """Return the one way to stop executions."""
-        return ExecutionStopper(self._data_api(), self._tokens(), client("dynamodb"), ledger_table)
-
-    def watch(self, ledger_table: str, seconds_left: Callable[[], float]) -> StatementWatch:
-        """Return the one way to look after statements."""
-        return StatementWatch(
-            client("stepfunctions"),
-            self._data_api(),
-            self._tokens(),
-            self.resumer(),
-            self.stopper(ledger_table),
-            seconds_left,
-        )
-
     def _data_api(self) -> RedshiftDataApi:
         return RedshiftDataApi(client("redshift-data", self.region))
 
     def _tokens(self) -> TokenStore:
         return TokenStore(client("dynamodb"), self.meta_table)
+
+
+@dataclass(frozen=True)
+class ExecutionSettings(StatementSettings):
+    """Also the ledger, where executions note what they have under way: of all functions but the callback."""
+
+    ledger_table: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read LEDGER_TABLE, too."""
+        statements = StatementSettings.from_environment(environment)
+        return cls(statements.meta_table, statements.region, required(environment, "LEDGER_TABLE"))
+
+    def submitter(self, login: RedshiftLogin) -> TaskSubmitter:
+        """Return the one way to submit statements."""
+        notes = partial(ExecutionNotes, client("dynamodb"), self.ledger_table)
+        return TaskSubmitter(self._data_api(), login, self._tokens(), self.resumer(), notes)
+
+    def stopper(self) -> ExecutionStopper:
+        """Return the one way to stop executions."""
+        return ExecutionStopper(self._data_api(), self._tokens(), client("dynamodb"), self.ledger_table)
+
+    def watch(self, seconds_left: Callable[[], float]) -> StatementWatch:
+        """Return the one way to look after statements."""
+        return StatementWatch(
+            client("stepfunctions"), self._data_api(), self._tokens(), self.resumer(), self.stopper(), seconds_left
+        )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aws_errors import named_failures
 from errors import PipelineError
+from locks.execution_lock import ENDED
 from statements.data_api import RedshiftDataApi
 from statements.errors import StatementForgotten
 from statements.reporting import record_rescue, record_watch_failure
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 # An event takes a second or two; what is younger is not worth a question to Redshift.
 _OVERDUE_SECONDS = 60.0
-_ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,4 @@ class StatementWatch:
         """Return by how many redrives an execution has ended, or None while it runs."""
         with named_failures():
             execution = self.steps.describe_execution(executionArn=execution_arn)
-        return execution.get("redriveCount", 0) if execution["status"] in _ENDED else None
+        return execution.get("redriveCount", 0) if execution["status"] in ENDED else None

@@ -18,10 +18,10 @@ from local.redshift.api.quotas import CALLS_PER_SECOND, Quotas
 from local.stack import LocalAws
 from statements.data_api import RedshiftLogin, Statement
 from statements.names import StatementKind
-from statements.settings import StatementSettings
+from statements.settings import ExecutionSettings
 from telemetry import metrics
 from tests.unit import waiting_task
-from tests.unit.waiting_task import LEDGER_TABLE, TOKEN_TABLE
+from tests.unit.waiting_task import TOKEN_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def test_a_throttled_call_is_answered_as_aws_does(throttling: LocalAws) -> None:
 
 
 @pytest.fixture
-def statements(throttling: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[StatementSettings]:
+def statements(throttling: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[ExecutionSettings]:
     """What the functions use, on the local AWS that throttles."""
     environment = waiting_task.ENVIRONMENT | throttling.environment
     for variable, value in environment.items():
@@ -99,15 +99,15 @@ def statements(throttling: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterato
     aws_clients._client.cache_clear()
     waiting_task.make_tokens()
     waiting_task.make_ledger()
-    yield StatementSettings.from_environment(environment)
+    yield ExecutionSettings.from_environment(environment)
     aws_clients._client.cache_clear()
 
 
 def test_many_submitted_at_once_and_many_stopped_at_once_end_right_and_each_once(
-    throttling: LocalAws, statements: StatementSettings
+    throttling: LocalAws, statements: ExecutionSettings
 ) -> None:
     login = RedshiftLogin(throttling.redshift_connection)
-    submitter, stopper = statements.submitter(login, LEDGER_TABLE), statements.stopper(LEDGER_TABLE)
+    submitter, stopper = statements.submitter(login), statements.stopper()
     cancelled: list[bool] = []
 
     def note(parsed: dict[str, Any], **_: Any) -> None:
