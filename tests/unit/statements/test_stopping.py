@@ -29,6 +29,16 @@ def _stopped(pipeline: Pipeline, payload: Any = PAYLOAD) -> dict[str, Any]:
     return event
 
 
+def _redriven_succeeds_by_one_call(pipeline: Pipeline, event: dict[str, Any]) -> None:
+    """Assert that an execution which is redriven succeeds, and that its statement was called once altogether."""
+    redriven, waiting = redrive_of(pipeline, event)
+    pipeline.submit(redriven)
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+    assert len(pipeline.calls) == 1
+
+
 def _rows() -> list[dict[str, Any]]:
     return boto3.resource("dynamodb", REGION).Table(TOKEN_TABLE).scan()["Items"]
 
@@ -52,12 +62,7 @@ def test_the_statement_of_a_stopped_execution_is_cancelled_once(
 def test_a_statement_that_is_to_be_kept_runs_on(pipeline: Pipeline) -> None:
     event = _stopped(pipeline, PAYLOAD | {"keep_statement": True})
     assert pipeline.cancelled == []
-    redriven, waiting = redrive_of(pipeline, event)
-    pipeline.submit(redriven)
-    pipeline.end_statement()
-    pipeline.call_back()
-    assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
-    assert len(pipeline.calls) == 1
+    _redriven_succeeds_by_one_call(pipeline, event)
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "ABORTED"])
@@ -290,12 +295,7 @@ class TestARedriveAfterAStop:
         pipeline.calls.clear()
         pipeline.let_pass(121)
         pipeline.stop(event["execution"]["Id"])
-        redriven, waiting = redrive_of(pipeline, event)
-        pipeline.submit(redriven)
-        pipeline.end_statement()
-        pipeline.call_back()
-        assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
-        assert len(pipeline.calls) == 1
+        _redriven_succeeds_by_one_call(pipeline, event)
 
 
 def test_what_is_noted_of_an_execution_expires(pipeline: Pipeline) -> None:
