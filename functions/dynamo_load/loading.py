@@ -151,7 +151,8 @@ class PieceLoader:
             for stretch in stretches:
                 if self._seconds_left() <= 0:
                     return
-                self._settled.append(stretch.rows_before(next_row))
+                if self._comparison:
+                    self._settled.append(stretch.rows_before(next_row))
                 yield from self._stretch_batches(stretch, max(next_row - stretch.first_row, 0))
                 self._record_when_due()
         if self._vanished is not None:

@@ -34,13 +34,6 @@ def superseded(keys: pa.Table) -> NDArray[np.bool_]:
     return replaced
 
 
-def numbered(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Number a column's distinct values from 0 and return each row's number, -1 where there is no value."""
-    # The chunks of one column share one dictionary.
-    chunks = [chunk.indices.fill_null(-1).to_numpy() for chunk in column.dictionary_encode().chunks]
-    return np.concatenate([np.empty(0, dtype=np.int64), *chunks])
-
-
 def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column whose values are equal if DynamoDB's are."""
     if pa.types.is_large_string(column.type):
@@ -68,15 +61,22 @@ def _suspects(keys: pa.Table) -> NDArray[np.int64]:
 
 def _replaced(keys: pa.Table) -> NDArray[np.bool_]:
     """Return what `superseded` returns, by numbering the keys."""
-    codes = [numbered(column) for column in keys.columns]
+    codes = [_codes(column) for column in keys.columns]
     with_key = np.flatnonzero(np.all([column >= 0 for column in codes], axis=0))
     key = codes[0][with_key]
     for column in codes[1:]:
         pairs = key * (column.max(initial=0) + 1) + column[with_key]
-        key = numbered(pa.chunked_array([pairs]))
+        key = _codes(pa.chunked_array([pairs]))
     last_row = np.empty(key.max(initial=-1) + 1, dtype=np.int64)
     # Of assignments to one place the last stays.
     last_row[key] = with_key
     replaced = np.zeros(keys.num_rows, dtype=np.bool_)
     replaced[with_key] = last_row[key] != with_key
     return replaced
+
+
+def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Number a column's distinct values from 0 and return each row's number, -1 where there is no value."""
+    # The chunks of one column share one dictionary.
+    chunks = [chunk.indices.fill_null(-1).to_numpy() for chunk in column.dictionary_encode().chunks]
+    return np.concatenate([np.empty(0, dtype=np.int64), *chunks])

@@ -66,12 +66,10 @@ class EncodedRows:
         """Return the same without the items that are not wanted."""
         if wanted.all():
             return self
-        text, offsets = text_and_offsets(self._texts().filter(pa.array(wanted)))
-        return EncodedRows(text.data, offsets, self.rows[wanted], self.write_units[wanted], self.rejects)
-
-    def _texts(self) -> pa.Array:
         buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.text)]
-        return pa.Array.from_buffers(pa.large_binary(), len(self.rows), buffers)
+        items = pa.Array.from_buffers(pa.large_binary(), len(wanted), buffers).filter(pa.array(wanted))
+        text, offsets = text_and_offsets(items)
+        return EncodedRows(text.data, offsets, self.rows[wanted], self.write_units[wanted], self.rejects)
 
 
 def in_places(parts: list[EncodedRows], places: list[NDArray[np.int64]]) -> EncodedRows:
