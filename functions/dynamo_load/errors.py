@@ -80,6 +80,10 @@ class LedgerUnavailable(TransientError):
     """The ledger table could not be read or written."""
 
 
+class PlanOfAnotherVersion(TransientError):
+    """The plan of a load was written by another version of this code, as while the stack is being updated."""
+
+
 class PieceTakenOver(TransientError):
     """The piece is another loader's now; this one has stopped. The other may be one that nobody waits for any more."""
 

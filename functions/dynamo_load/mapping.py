@@ -38,5 +38,5 @@ class ItemMapping:
             char_columns=tuple(document["char_columns"]),
             attributes=document["attributes"],
             hash_column=document["hash_column"],
-            short_columns=tuple(document["short_columns"]),
+            short_columns=tuple(document.get("short_columns", ())),
         )

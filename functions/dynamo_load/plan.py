@@ -1,6 +1,9 @@
 """What a load has to do, as its functions hand it to each other through the state machine.
 
 The plan goes to every loader, its pieces one to each; `dataclasses.asdict` makes JSON of them, `from_json` reads it.
+
+The stack may be updated between the two. So a field that is new has a default, which is what the version before did;
+what the version before cannot read is retried until it has been replaced (`docs/reliability.md`).
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from dynamo_load.errors import PlanOfAnotherVersion
 from dynamo_load.mapping import ItemMapping
 from records.table_state import Generation, Progress, generations
 
@@ -111,15 +115,20 @@ class LoadPlan:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Read a plan."""
-        refresh, progress = document["refresh"], document["progress"]
-        typed = {
-            "mapping": ItemMapping.from_json(document["mapping"]),
-            "limits": LoadLimits(**document["limits"]),
-            "refresh": refresh and Refresh.from_json(refresh),
-            "progress": progress and Progress(**progress),
-        }
-        return cls(**{**document, **typed})
+        """Read a plan. Raises PlanOfAnotherVersion if it has what this code does not know, or lacks what it needs."""
+        try:
+            refresh, progress = document.get("refresh"), document.get("progress")
+            typed = {
+                "mapping": ItemMapping.from_json(document["mapping"]),
+                "limits": LoadLimits(**document["limits"]),
+                "refresh": refresh and Refresh.from_json(refresh),
+                "progress": progress and Progress(**progress),
+            }
+            return cls(**{**document, **typed})
+        except (AttributeError, LookupError, TypeError) as error:
+            raise PlanOfAnotherVersion(
+                f"try again when the stack's update is complete, else start a new load: {type(error).__name__}: {error}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -153,5 +162,5 @@ class Piece:
                 Slice(part["key"], None if part["row_groups"] is None else tuple(part["row_groups"]), part["rows"])
                 for part in item["slices"]
             ),
-            bucket=item["bucket"],
+            bucket=item.get("bucket"),
         )

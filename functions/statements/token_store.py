@@ -222,7 +222,8 @@ def _row(item: Mapping[str, Any]) -> TokenRow:
         kind=StatementKind[item["kind"]["S"]],
         execution_arn=item["executionArn"]["S"],
         attempts=int(item["attempts"]["N"]),
-        redrives=int(item["redrives"]["N"]),
+        # The version before this counted none; its statements may still run when the stack is updated.
+        redrives=int(item.get("redrives", {"N": "0"})["N"]),
         waiting=frozenset(item["taskTokens"]["SS"]) - frozenset(item.get("toldTokens", {}).get("SS", ())),
         statement_id=item["statementId"]["S"] if "statementId" in item else None,
         status=item["status"]["S"],

@@ -99,5 +99,5 @@ class TargetTable:
                 for index in document["local_indexes"]
             ),
             made=document["made"],
-            capacity=WriteCapacity(**document["capacity"]),
+            capacity=WriteCapacity(**document.get("capacity", {})),
         )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from aws_errors import named_failures
 from data_bucket import plan_key
+from dynamo_load.errors import PlanOfAnotherVersion
 from dynamo_load.plan import LoadPlan
 from target.table import TargetTable
 from unload.errors import LoadNotResumable
@@ -25,10 +26,8 @@ def stored_plan(s3: "S3Client", bucket: str, load_id: str) -> LoadPlan:
             ) from error
     try:
         return LoadPlan.from_json(json.loads(text))
-    except (ValueError, LookupError, TypeError) as error:
-        raise LoadNotResumable(
-            f"start a new load: the plan of load {load_id} is not one of this version ({type(error).__name__})."
-        ) from error
+    except (ValueError, PlanOfAnotherVersion) as error:
+        raise LoadNotResumable(f"start a new load: the plan of load {load_id} is not one of this version.") from error
 
 
 def check_target(plan: LoadPlan, target: TargetTable) -> None:

@@ -78,8 +78,8 @@ NAMED = {
     "count": ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable", "StatementStopping"],
     "unload": ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable", "StatementStopping"],
     "list": ["AwsUnavailable", "FileReadInterrupted"],
-    "begin": ["AwsUnavailable", "LedgerUnavailable"],
-    "verify": ["AwsUnavailable", "LedgerUnavailable"],
+    "begin": ["AwsUnavailable", "LedgerUnavailable", "PlanOfAnotherVersion"],
+    "verify": ["AwsUnavailable", "LedgerUnavailable", "PlanOfAnotherVersion"],
 }
 # Whatever a loader raises as transient must be retried by the state machine; singletons are the other one's.
 LOADER_ERRORS = [
@@ -285,7 +285,7 @@ class TestMirror:
 
     def test_a_transient_failure_is_retried_and_no_other(self, machine: Machine) -> None:
         child = child_of(machine, COMPARE)
-        passing = ["AwsUnavailable", "LedgerUnavailable", "FileReadInterrupted"]
+        passing = ["AwsUnavailable", "LedgerUnavailable", "FileReadInterrupted", "PlanOfAnotherVersion"]
         for error in [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *passing, *KILLED]:
             run = child.run(CHILD_INPUT, {COMPARE_ONE: [throws(error), compared()]})
             assert (run.status, run.waits) == ("SUCCEEDED", [5])

@@ -698,6 +698,20 @@ def test_a_row_is_kept_for_as_long_as_a_late_callback_or_a_redrive_needs_it(pipe
     assert row["expiresAt"] - row["createdAt"] == 14 * 24 * 3600
 
 
+def test_a_row_of_the_version_before_is_read_when_the_stack_is_updated_while_its_statement_runs(
+    pipeline: Pipeline,
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    boto3.resource("dynamodb", REGION).Table(TOKEN_TABLE).update_item(
+        Key={"statementName": pipeline.calls[0]["StatementName"]},
+        UpdateExpression="REMOVE redrives, keepStatement, unfinished, unfinishedSince",
+    )
+    pipeline.end_statement()
+    pipeline.call_back()
+    assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
+
+
 def test_statements_run_in_the_region_that_is_configured(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDSHIFT_REGION", "eu-west-1")
     pipeline.submit(pipeline.start_task(PAYLOAD))

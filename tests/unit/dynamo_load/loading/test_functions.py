@@ -17,10 +17,18 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 import aws_clients
+import begin_load.app
 import load_dynamo.app
 import verify_load.app
 from dynamo_load.accounting.ledger import pieces
-from dynamo_load.errors import CorruptParquetFile, LoadHasFailed, MissingFile, RowsUnaccounted, TooManyRejects
+from dynamo_load.errors import (
+    CorruptParquetFile,
+    LoadHasFailed,
+    MissingFile,
+    PlanOfAnotherVersion,
+    RowsUnaccounted,
+    TooManyRejects,
+)
 from dynamo_load.writing.budget import WriteBudget
 from dynamo_load.writing.transport import BatchTransport
 from locks.errors import LoadStopped, TableIsBeingLoaded
@@ -31,6 +39,8 @@ from telemetry import metrics
 from tests.unit.dynamo_load.conftest import EXECUTION, numbered, set_environment, with_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.dynamo_load.conftest import Stage
 
 FUNCTIONS = Path(__file__).parents[4] / "functions"
@@ -62,10 +72,12 @@ class Load:
     attributes: dict[str, str] = field(default_factory=dict)
     headroom: float = 0.0
     capacity: WriteCapacity = field(default_factory=WriteCapacity)
+    of_version: Callable[[dict[str, Any]], dict[str, Any]] = lambda plan: plan
 
     @property
     def plan(self) -> dict[str, Any]:
-        return {
+        """What RedshiftUnloadS3ListFunction returns, as another version of it would."""
+        plan = {
             "load_id": self.stage.name,
             "bucket": self.stage.bucket,
             "pieces_key": f"loads/{self.stage.name}/pieces.json",
@@ -101,6 +113,7 @@ class Load:
             "verify_sample": 0,
             "progress": None,
         }
+        return self.of_version(plan)
 
     def run(self, number: int, milliseconds_left: int = 60_000) -> dict[str, Any]:
         """Invoke LoadDynamoFunction for a piece."""
@@ -360,6 +373,53 @@ def test_the_ttl_attribute_is_written_as_epoch_seconds(functions: Stage) -> None
     Load(functions, [functions.put_file(rows, "unload/0")], ttl_attribute="expires").run(0)
 
     assert functions.items()["a"]["expires"] == 1_893_456_000
+
+
+class TestPlanOfAnotherVersion:
+    """The stack may be updated between the function that plans a load and those that go by the plan."""
+
+    def before(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """The plan as the first version had it. Whoever adds a field gives it a default, and leaves this as it is."""
+        known = {"load_id", "bucket", "pieces_key", "pieces", "files", "rows", "bytes", "mapping", "limits"}
+        target, limits = plan["mapping"]["target"], plan["limits"]
+        known_of_target = ("name", "key", "ttl_attribute", "ttl_required", "index_keys", "local_indexes", "made")
+        known_of_limits = ("max_write_units_per_second", "loader_concurrency", "rejects_allowed")
+        mapping = {
+            **{name: plan["mapping"][name] for name in ("super_columns", "char_columns", "attributes", "hash_column")},
+            "target": {name: target[name] for name in known_of_target},
+        }
+        limits = {name: limits[name] for name in known_of_limits}
+        return {name: plan[name] for name in known} | {"mapping": mapping, "limits": limits}
+
+    def test_a_load_that_the_version_before_has_planned_is_loaded_and_verified(self, functions: Stage) -> None:
+        load = Load(functions, [functions.put_file(numbered(60), "unload/0")], of_version=self.before)
+
+        begin_load.app.handler({"plan": load.plan, "execution_arn": EXECUTION}, Context())
+        file = load.files[0]
+        piece = {"name": "00000", "rows": file["rows"], "slices": [file]}
+        event = {"plan": load.plan, "piece": piece, "execution_arn": EXECUTION}
+        assert load_dynamo.app.handler(event, Context())["finished"]
+
+        assert load.verify()["rows_written"] == 60
+        assert len(functions.items()) == 60
+
+    def test_one_that_a_later_version_has_planned_waits_for_its_functions_and_writes_nothing(
+        self, functions: Stage
+    ) -> None:
+        plans: list[Callable[[dict[str, Any]], dict[str, Any]]] = [
+            lambda plan: {**plan, "writes_twice": True},
+            lambda plan: {**plan, "limits": {**plan["limits"], "later": 1}},
+            lambda plan: {name: value for name, value in plan.items() if name != "mapping"},
+        ]
+        for of_version in plans:
+            load = Load(functions, [functions.put_file(numbered(1), "unload/0")], of_version=of_version)
+            with pytest.raises(PlanOfAnotherVersion, match="when the stack's update is complete"):
+                load.run(0)
+            with pytest.raises(PlanOfAnotherVersion):
+                load.verify()
+            with pytest.raises(PlanOfAnotherVersion):
+                begin_load.app.handler({"plan": load.plan, "execution_arn": EXECUTION}, Context())
+        assert functions.items() == {}
 
 
 class TestLock:
