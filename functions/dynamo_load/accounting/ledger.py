@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_errors import named_failures
+from dynamo_load.accounting.course import Course, legs_of
 from dynamo_load.errors import LedgerUnavailable, LoadHasFailed, PieceTakenOver
 from errors import PipelineError
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    from dynamo_load.accounting.course import Leg
 
 _ENTRY_PREFIX = "piece#"
 _BUSY_PREFIX = "busyUntil#"
@@ -34,6 +37,7 @@ _FAILURE_CHARACTERS = 1_000
 # For clocks that differ, and for a request that DynamoDB answers to nobody any more.
 _MARGIN_SECONDS = 35.0
 _NONE: AttributeValueTypeDef = {"N": "0"}
+_NO_LEGS: AttributeValueTypeDef = {"S": ""}
 _NOBODY: AttributeValueTypeDef = {"S": "nobody: the load has failed"}
 
 
@@ -75,12 +79,13 @@ class PieceEntry:
     """One piece in the ledger; times are epoch seconds.
 
     Until `busy_until` one of its loaders may be at work (0: none is); `stopped` is whether it was taken from them for
-    good, `failure` why the last one failed (None: it didn't).
+    good, `failure` why the last one failed (None: it didn't). `legs` follow one another from `started_at` on.
     """
 
     piece: str
     rows: int
     tally: Tally
+    legs: tuple[Leg, ...]
     started_at: float
     updated_at: float
     busy_until: float
@@ -141,10 +146,17 @@ class PieceLedger:
                 )["Attributes"]
             except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
                 raise self._load_has_failed() from error
-        return _tally(entry)
+        tally = _tally(entry)
+        self._course = Course(float(entry["startedAt"]["N"]), _legs(entry), tally.next_row, tally.rows_throttled)
+        self._course.reach(now, tally.next_row, tally.rows_throttled)
+        return tally
 
     def record(self, tally: Tally) -> None:
-        """Set the piece's totals; raises PieceTakenOver if the piece was taken from this loader."""
+        """Set the piece's totals; raises PieceTakenOver if the piece was taken from this loader.
+
+        It must have been taken over before.
+        """
+        self._course.reach(time.time(), tally.next_row, tally.rows_throttled)
         self._set(
             {
                 "nextRow": _number(tally.next_row),
@@ -162,6 +174,7 @@ class PieceLedger:
                 "throttledSeconds": _number(tally.throttled_seconds),
                 "encoder": {"S": tally.encoder},
                 "finished": {"BOOL": tally.finished},
+                "legs": {"S": self._course.text},
             }
         )
 
@@ -219,6 +232,7 @@ def pieces(dynamodb: DynamoDBClient, table: str, load_id: str) -> Iterator[Piece
                     piece=entry["entry"]["S"].removeprefix(_ENTRY_PREFIX),
                     rows=int(entry["rows"]["N"]),
                     tally=_tally(entry),
+                    legs=_legs(entry),
                     started_at=float(entry["startedAt"]["N"]),
                     updated_at=float(entry["updatedAt"]["N"]),
                     busy_until=max(
@@ -300,6 +314,11 @@ def _tally(entry: Mapping[str, Any]) -> Tally:
         encoder=entry["encoder"]["S"],
         finished=entry["finished"]["BOOL"],
     )
+
+
+def _legs(entry: Mapping[str, Any]) -> tuple[Leg, ...]:
+    # Loaders of the version before this noted none.
+    return legs_of(entry.get("legs", _NO_LEGS)["S"])
 
 
 def _number(value: float) -> AttributeValueTypeDef:
