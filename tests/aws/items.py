@@ -248,7 +248,7 @@ def one_row_loaded(stack: Stack) -> Verdict:
         return not_seen(f"the table holds an item with the key {key}, which must not be lost", "load another table")
     execution = stack.load({"query": f"SELECT {stack.columns(test_aws_document=document)}"})
     if execution.status != "SUCCEEDED":
-        return otherwise(_told(execution), "see README, When something fails")
+        return otherwise(_told(execution), "see docs/operating.md")
     item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
     dynamodb.delete_item(TableName=table, Key=key)
     key_of_table = described.get("SSEDescription", {}).get("KMSMasterKeyArn", "AWS's own")
