@@ -16,16 +16,6 @@ def required(environment: Mapping[str, str], variable: str) -> str:
     return value
 
 
-def whole_number(environment: Mapping[str, str], variable: str) -> int:
-    """Return a variable that holds a whole number, zero or more; raises MissingConfiguration."""
-    text = required(environment, variable)
-    if not (text.isascii() and text.isdigit()):
-        raise MissingConfiguration(
-            f"environment variable {variable} is {text!r}, not a whole number: correct the stack."
-        )
-    return int(text)
-
-
 def number(environment: Mapping[str, str], variable: str) -> float:
     """Return a variable that holds a finite number; raises MissingConfiguration."""
     text = required(environment, variable)

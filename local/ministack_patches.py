@@ -195,7 +195,8 @@ def _follow_the_path_fields_of_a_map() -> None:
 
     Gap: `MaxConcurrencyPath`, `ToleratedFailurePercentagePath` and `ToleratedFailureCountPath` are ignored, so
     that up to 64 children run at once and the first failure is one too many.
-    Mend: they are resolved into the fields that MiniStack reads.
+    Mend: they are resolved into the fields that MiniStack reads. Not more children run at once than there are cores:
+    a loader keeps one busy, and Step Functions may always run fewer than the most.
     """
     fields = ("MaxConcurrency", "ToleratedFailurePercentage", "ToleratedFailureCount")
 
@@ -207,6 +208,8 @@ def _follow_the_path_fields_of_a_map() -> None:
             for field in fields
             if f"{field}Path" in state
         }
+        if "MaxConcurrency" in resolved:
+            resolved["MaxConcurrency"] = min(resolved["MaxConcurrency"], os.cpu_count() or 1)
         return original({**state, **resolved}, raw_input, effective, *rest)
 
 

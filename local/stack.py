@@ -240,7 +240,6 @@ def local_parameters(aws: LocalAws) -> dict[str, str]:
         "RedshiftDbName": DATABASE,
         "DbSecretArn": aws.secret_arn,
         "SupportNotificationEmail": "support@example.com",
-        "LoaderConcurrency": str(os.cpu_count() or 1),
         "LoadableTables": "local-*",
         # It speaks HTTP.
         "RequireTls": "false",

@@ -30,9 +30,10 @@ class LoadLimits:
     capacity that the load leaves free.
     """
 
-    max_write_units_per_second: int
-    loader_concurrency: int
-    rejects_allowed: int
+    max_write_units_per_second: int = 0
+    # One sends what a table takes by default, a few what a table takes at most: more cost, as waiting does.
+    loader_concurrency: int = 4
+    rejects_allowed: int = 0
     headroom: float = 0.0
 
     def write_budget(self, capacity: WriteCapacity) -> int:

@@ -24,10 +24,14 @@ from dynamo_load.writing.common_pace import CommonPace
 from dynamo_load.writing.dry_run import DryRun
 from dynamo_load.writing.ledger_client import ledger_client
 from dynamo_load.writing.transport import BatchTransport
-from environment import number, required, whole_number
+from environment import number, required
 from locks.table import LoaderHold
 from target.table import NEW_TABLE_UNITS
 from telemetry import logger, traced
+
+# BatchWriteItem requests of one loader at once, at most; it adapts below that. A vCPU encodes about 80,000 wide rows a
+# second (docs/performance.md), which are 3,200 requests: if each is answered after 10 ms, 32 are in flight.
+_REQUESTS_IN_FLIGHT = 32
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,6 @@ class Settings:
     """This function's environment; `hand_over_seconds` before its time is up the loader stops sending."""
 
     ledger_table: str
-    requests_in_flight: int
     hand_over_seconds: float
 
 
@@ -43,7 +46,6 @@ class Settings:
 def _settings() -> Settings:
     return Settings(
         ledger_table=required(os.environ, "LEDGER_TABLE"),
-        requests_in_flight=whole_number(os.environ, "REQUESTS_IN_FLIGHT"),
         hand_over_seconds=number(os.environ, "HAND_OVER_SECONDS"),
     )
 
@@ -98,7 +100,7 @@ def _transport(plan: LoadPlan, settings: Settings, seconds_left: Callable[[], fl
     return BatchTransport(
         table=plan.mapping.target.name,
         session=session,
-        max_in_flight=settings.requests_in_flight,
+        max_in_flight=_REQUESTS_IN_FLIGHT,
         common_pace=CommonPace(ledger_client(session), settings.ledger_table, plan.load_id, plan.loaders),
         headroom=headroom,
         # Without it a loader would first use up what the table has saved up for the moments when others need it.

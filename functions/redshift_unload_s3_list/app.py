@@ -25,7 +25,7 @@ from unload.first_rows import check_columns, sample
 from unload.listing import find_unloaded
 from unload.planning import plan_load
 from unload.refreshing import refresh_of, refuse_empty
-from unload.request import configured_limits, requested_limits
+from unload.request import requested_limits
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ class Settings:
     bucket: str
     ledger_table: str
     query: str
-    limits: LoadLimits
     dollars_per_million_write_units: float
 
 
@@ -45,7 +44,6 @@ def _settings() -> Settings:
         bucket=required(os.environ, "DATA_BUCKET"),
         ledger_table=required(os.environ, "LEDGER_TABLE"),
         query=os.environ.get("UNLOAD_QUERY", ""),
-        limits=configured_limits(os.environ),
         dollars_per_million_write_units=number(os.environ, "DOLLARS_PER_MILLION_WRITE_UNITS"),
     )
 
@@ -75,7 +73,7 @@ def _listed(
     asked: AskedLoad, load: str, target: TargetTable, states: TableStates, settings: Settings
 ) -> dict[str, Any]:
     s3, bucket, request = client("s3"), settings.bucket, asked.request
-    limits = requested_limits(request, settings.limits)
+    limits = requested_limits(request, LoadLimits())
     manifest = find_unloaded(s3, bucket, unload_prefix(load))
     logger.info("unload listed", files=len(manifest.files), rows=manifest.rows, bytes=manifest.bytes)
     refuse_empty(request, manifest.rows)

@@ -1,13 +1,11 @@
 """The execution's input: what to unload and within which limits. `{}` runs the load the stack is configured for."""
 
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dynamo_load.plan import LoadLimits
-from environment import whole_number
 from execution_input import ExecutionInput
 
 # A Distributed Map runs at most 10,000 children at once ("Map state in Distributed mode", Step Functions guide).
@@ -40,7 +38,7 @@ class LoadRequest(ExecutionInput):
     """What to unload: `query`, or `table` with `columns` and `where`, or neither for the stack's own query.
 
     `max_write_units_per_second` is the write budget all loaders share (0: none), `loader_concurrency` how many loaders
-    run at once, `rejects_allowed` how many rejected rows a load survives; each None means the stack's parameter.
+    run at once, `rejects_allowed` how many rejected rows a load survives; each None means the default of `LoadLimits`.
     `headroom` is the share of the table's capacity that the load leaves free (None: nothing).
     `target_table` is loaded in the place of the stack's own, `attributes` gives columns another name in the items.
     `wait` lets a load wait for one into the same table. `dry_run` unloads and reports without writing to the target.
@@ -111,16 +109,7 @@ class LoadRequest(ExecutionInput):
         return self.full or self.unique
 
 
-def configured_limits(environment: Mapping[str, str]) -> LoadLimits:
-    """The stack's parameters; raises MissingConfiguration."""
-    return LoadLimits(
-        max_write_units_per_second=whole_number(environment, "MAX_WRITE_UNITS_PER_SECOND"),
-        loader_concurrency=whole_number(environment, "LOADER_CONCURRENCY"),
-        rejects_allowed=whole_number(environment, "REJECTS_ALLOWED"),
-    )
-
-
-def requested_limits(request: LoadRequest, configured: LoadLimits) -> LoadLimits:
-    """The configured limits, save those that the input sets."""
+def requested_limits(request: LoadRequest, otherwise: LoadLimits) -> LoadLimits:
+    """The limits that the input sets, and the others as they would be otherwise."""
     names = {field.name for field in fields(LoadLimits)}
-    return replace(configured, **request.model_dump(include=names, exclude_none=True))
+    return replace(otherwise, **request.model_dump(include=names, exclude_none=True))

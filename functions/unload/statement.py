@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from environment import required, whole_number
+from environment import required
 from errors import MissingConfiguration
 from statements.data_api import MAX_SQL_BYTES, Statement
 from statements.identifiers import Identifier
@@ -13,8 +13,9 @@ from target.table import TargetTable
 from unload.buckets import BUCKET_COLUMN, HASH_COLUMN
 from unload.errors import InvalidQuery
 
-# UNLOAD rounds a Parquet file's size down to a multiple of 32 MB and takes at most 6.2 GB ("UNLOAD").
-_FILE_SIZES_MB = range(32, 6_201)
+# The largest file that UNLOAD writes: a multiple of 32 MB, the size of a row group ("UNLOAD"), so that a file is a few
+# pieces of work and one that has to be read again costs little.
+_MAX_FILE_SIZE_MB = 128
 _ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
 _HASH_BITS = 2**31 - 1
 # Chained roles stand in one string, a comma between their ARNs ("Authorizing Redshift to access other AWS services").
@@ -23,31 +24,24 @@ _ROLE = re.compile(rf"default|{_ROLE_ARN}(?:,{_ROLE_ARN})*", re.ASCII)
 
 @dataclass(frozen=True)
 class UnloadOptions:
-    """How Redshift writes: with which role (`default` or ARNs), and files of about how many megabytes.
+    """How Redshift writes: with which role (`default` or ARNs), and where.
 
     `bucket_region` is set where the bucket is in another region than Redshift.
     """
 
     role: str
-    max_file_size_mb: int
     bucket_region: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read UNLOAD_ROLE, UNLOAD_MAX_FILE_SIZE_MB, REDSHIFT_REGION (empty: the bucket's) and Lambda's own AWS_REGION.
+        """Read UNLOAD_ROLE, REDSHIFT_REGION (empty: the bucket's) and Lambda's own AWS_REGION.
 
         Raises MissingConfiguration.
         """
         role = required(environment, "UNLOAD_ROLE")
         if not _ROLE.fullmatch(role):
             raise MissingConfiguration(f"UNLOAD_ROLE is {role!r}: set it to default or to a role's ARN.")
-        size = whole_number(environment, "UNLOAD_MAX_FILE_SIZE_MB")
-        if size not in _FILE_SIZES_MB:
-            raise MissingConfiguration(
-                f"UNLOAD_MAX_FILE_SIZE_MB is {size}: set it to a whole number from "
-                f"{_FILE_SIZES_MB[0]} to {_FILE_SIZES_MB[-1]}."
-            )
-        return cls(role, size, required(environment, "AWS_REGION") if environment.get("REDSHIFT_REGION") else None)
+        return cls(role, required(environment, "AWS_REGION") if environment.get("REDSHIFT_REGION") else None)
 
 
 def selected(query: str, condition: str | None) -> str:
@@ -101,7 +95,7 @@ def unload_statement(
         "FORMAT PARQUET",
         *([f"PARTITION BY ({partition_by})"] if partition_by else []),
         "MANIFEST VERBOSE",
-        f"MAXFILESIZE {options.max_file_size_mb} MB",
+        f"MAXFILESIZE {_MAX_FILE_SIZE_MB} MB",
     ]
     if options.bucket_region:
         lines.append(f"REGION {quote_literal(options.bucket_region)}")

@@ -21,7 +21,6 @@ LOG = "public.sp_etl_log_etl_event"
 PARAMETERS = {
     "StackPrefix": "second",
     "DynamodbMetaTable": "second-tokens",
-    "DynamodbLedgerTable": "second-ledger",
     "DynamodbTargetTable": "second-target",
     "StatementTimeoutSeconds": "10",
 }
@@ -68,7 +67,6 @@ def test_a_changed_parameter_takes_effect_with_the_next_deploy(aws: LocalAws, se
         "AllowedProcedures": "etl.sp_*,public.sp_other",
         "StoredProcedureSchedule": "cron(0 3 * * ? *)",
         "StoredProcedureScheduleInput": json.dumps(payload).replace('"', '\\"'),
-        "LogRetentionDays": "7",
     }
     assert deploy_built(aws, STACK, PARAMETERS | changed) == second
     execution = executions.run(aws.client("stepfunctions"), second["StoredProcedureStateMachineArn"], payload)
@@ -79,8 +77,6 @@ def test_a_changed_parameter_takes_effect_with_the_next_deploy(aws: LocalAws, se
     (target,) = aws.client("events").list_targets_by_rule(Rule="second-StoredProcedureSchedule")["Targets"]
     assert target["Arn"] == second["StoredProcedureStateMachineArn"]
     assert json.loads(target["Input"]) == payload
-    groups = aws.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/second-")["logGroups"]
-    assert {group["retentionInDays"] for group in groups} == {7}
 
 
 @pytest.mark.parametrize(

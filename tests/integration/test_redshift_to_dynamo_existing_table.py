@@ -43,7 +43,6 @@ def state_machine(aws: LocalAws, outputs: dict[str, str]) -> Iterator[str]:
         "TargetSortKeyType": "N",
         "DynamoDbTtl": "expires",
         "DynamodbMetaTable": "existing-tokens",
-        "DynamodbLedgerTable": "existing-ledger",
     }
     yield deploy_built(aws, STACK, parameters)["RedshiftToDynamoStateMachineArn"]
     delete(aws, STACK)

@@ -145,10 +145,10 @@ def test_tables_with_other_keys_a_sort_key_and_a_time_to_live_are_loaded_by_one_
 
 def test_a_table_that_is_not_loadable_is_refused_by_name(loads: Loads) -> None:
     execution = executions.run(
-        loads.states, loads.machine, {"target_table": "redshift-load-ledger", "query": "SELECT 'x' AS id"}
+        loads.states, loads.machine, {"target_table": "redshift-statement-tokens", "query": "SELECT 'x' AS id"}
     )
     assert (execution.status, execution.error) == ("FAILED", "TableNotLoadable")
-    assert "redshift-load-ledger" in execution.cause
+    assert "redshift-statement-tokens" in execution.cause
 
 
 def test_of_two_executions_started_in_the_same_second_one_loads_and_the_other_names_it(loads: Loads) -> None:

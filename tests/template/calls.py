@@ -79,7 +79,7 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
     """The calls that do not depend on how the functions log in to Redshift, nor on keys, tracing and schedules."""
     tokens, ledger, target = (
         f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
-        for name in ("redshift-statement-tokens", "redshift-load-ledger", "amazon_reviews")
+        for name in ("redshift-statement-tokens", "redshift-pipelines-ledger", "amazon_reviews")
     )
     topic = stack.arn("NotificationTopic")
     machine = stack.arn("RedshiftToDynamoProcesStateMachine")

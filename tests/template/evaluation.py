@@ -45,12 +45,13 @@ _REF_IS_ARN = ("AWS::SNS::Topic", "AWS::StepFunctions::StateMachine")
 class Evaluation:
     """A template with the values of its parameters; those that are not given have their defaults."""
 
-    def __init__(self, stack: Stack, given: Mapping[str, str]) -> None:
+    def __init__(self, stack: Stack, given: Mapping[str, str], partition: str = "aws") -> None:
         parameters = stack.section("Parameters")
         if unknown := set(given) - set(parameters):
             raise KeyError(f"no such parameters: {', '.join(sorted(unknown))}")
         self._stack = stack
         self._parameters = {name: _value(parameter, given.get(name)) for name, parameter in parameters.items()}
+        self._pseudo = _PSEUDO_PARAMETERS | {"AWS::Partition": partition}
         self._read: set[str] = set()
 
     def refusals(self) -> dict[str, str]:
@@ -120,14 +121,15 @@ class Evaluation:
                 result = self.value(then if self._condition(name) else otherwise)
             case "Fn::GetAtt", [name, attribute]:
                 result = self._attribute(name, attribute)
-            case "Fn::Sub", [text, values]:
-                result = self._filled(text, values)
-            case "Fn::Sub", text:
-                result = self._filled(text, {})
+            case "Fn::Sub", _:
+                result = self._filled(*(operands if isinstance(operands, list) else (operands, {})))
             case "Fn::Join", [str(separator), parts]:
                 result = separator.join(self.value(parts))
             case "Fn::Split", [str(separator), text]:
                 result = self.value(text).split(separator)
+            case "Fn::FindInMap", [name, *keys]:
+                first, second = map(self.value, keys)
+                result = self._stack.section("Mappings")[name][first][second]
             case _:
                 result = _FUNCTIONS[function](self.value(operands))
         return result
@@ -141,8 +143,8 @@ class Evaluation:
     def _reference(self, name: str) -> Any:
         if name == "AWS::NoValue":
             return _NOTHING
-        if name in _PSEUDO_PARAMETERS:
-            return _PSEUDO_PARAMETERS[name]
+        if name in self._pseudo:
+            return self._pseudo[name]
         if name in self._parameters:
             self._read.add(name)
             return self._parameters[name]
@@ -206,9 +208,9 @@ def transformed() -> Stack:
     return Stack.load().transformed()
 
 
-def deployed(**given: str) -> Evaluation:
+def deployed(*, partition: str = "aws", **given: str) -> Evaluation:
     """This repository's stack for some parameters (a cluster, unless they name a workgroup), which its Rules accept."""
     parameters = given if "WorkgroupName" in given else {"ClusterIdentifier": "analytics", **given}
     if refused := Evaluation(Stack.load(), parameters).refusals():
         raise ValueError(f"{parameters} can't be deployed: {refused}")
-    return Evaluation(transformed(), parameters)
+    return Evaluation(transformed(), parameters, partition)

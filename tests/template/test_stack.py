@@ -48,12 +48,10 @@ OPTIONAL: dict[str, dict[str, str]] = {
 # Environment variables that are not their parameter's name in capitals.
 VARIABLES = {
     "META_TABLE": "DynamodbMetaTable",
-    "LEDGER_TABLE": "DynamodbLedgerTable",
     "TARGET_TABLE": "DynamodbTargetTable",
     "TTL_ATTRIBUTE": "DynamoDbTtl",
     "REDSHIFT_REGION": "REGION",
     "DATA_BUCKET": "DataS3Bucket",
-    "REQUESTS_IN_FLIGHT": "LoaderRequestsInFlight",
 }
 
 # The longest value of each parameter that a function is told and that has no MaxLength; AllowedProcedures has no limit
@@ -68,7 +66,6 @@ LONGEST = {
     "UnloadRole": f"arn:aws-us-gov:iam::123456789012:role/{'r' * 64}",
     "DataS3Bucket": "b" * 63,
     "DynamodbMetaTable": "m" * 255,
-    "DynamodbLedgerTable": "l" * 255,
     "DynamodbTargetTable": "t" * 255,
     "TargetPartitionKey": "k" * 255,
     "TargetSortKey": "s" * 255,
@@ -128,6 +125,7 @@ def test_each_variable_tells_a_function_the_parameter_of_its_name() -> None:
     parameters = {_capitals(name): value for name, value in given.items()}
     parameters |= {variable: given[name] for variable, name in VARIABLES.items()}
     parameters |= {"WORKGROUP_NAME": "", "DB_USER": "", "TARGET_PARTITION_KEY_TYPE": "S"}
+    parameters["LEDGER_TABLE"] = "<StackPrefix>-ledger"
     for name, function in functions(deployed(**given)).items():
         told = {variable: value for variable, value in variables(function).items() if "POWERTOOLS" not in variable}
         told.pop("HAND_OVER_SECONDS", None)
@@ -149,11 +147,9 @@ def test_a_functions_variables_fit_whatever_the_parameters() -> None:
 
 
 def test_a_loader_hands_over_well_before_its_time_is_up() -> None:
-    parameter = Stack.load().section("Parameters")["LoaderTimeoutSeconds"]
-    for seconds in (parameter["MinValue"], parameter["MaxValue"]):
-        loader = functions(deployed(LoaderTimeoutSeconds=str(seconds)))["LoadDynamoFunction"]
-        # Two seconds between checkpoints, and the answers that are still to come.
-        assert 15 <= float(variables(loader)["HAND_OVER_SECONDS"]) <= int(loader["Timeout"]) / 2
+    loader = functions(deployed())["LoadDynamoFunction"]
+    # Two seconds between checkpoints, and the answers that are still to come.
+    assert 15 <= float(variables(loader)["HAND_OVER_SECONDS"]) <= int(loader["Timeout"]) / 2
 
 
 @pytest.mark.parametrize("traced", ["true", "false"])
@@ -180,9 +176,10 @@ def test_every_function_logs_and_counts_under_the_stacks_name() -> None:
         assert function["LoggingConfig"]["LogGroup"] == f"/aws/lambda/{function['FunctionName']}"
 
 
-def test_logs_are_kept_as_long_as_asked() -> None:
-    groups = deployed(LogRetentionDays="7").properties("AWS::Logs::LogGroup")
-    assert {str(group["RetentionInDays"]) for group in groups.values()} == {"7"}
+def test_logs_are_kept_beyond_the_last_moment_of_a_redrive() -> None:
+    groups = deployed().properties("AWS::Logs::LogGroup")
+    assert {group["RetentionInDays"] for group in groups.values()} == {30}
+    assert REDRIVE_DAYS < 30
 
 
 def test_machines_log_their_errors_and_never_the_data() -> None:
@@ -197,7 +194,7 @@ def test_machines_log_their_errors_and_never_the_data() -> None:
 
 
 def test_machines_are_told_of_the_functions_that_their_substitutions_name() -> None:
-    stack = deployed(StatementTimeoutSeconds="77", DataS3Bucket="existing", ConsoleDomain="console.example")
+    stack = deployed(StatementTimeoutSeconds="77", DataS3Bucket="existing")
     for machine in stack.properties("AWS::StepFunctions::StateMachine").values():
         given = machine["DefinitionSubstitutions"]
         functions_named = {name: arn for name, arn in given.items() if name.endswith("FunctionArn")}
@@ -207,8 +204,17 @@ def test_machines_are_told_of_the_functions_that_their_substitutions_name() -> N
         assert given.get("DataBucketName", "existing") == "existing"
         assert given["Partition"] == "aws"
         assert given["ConsoleUrl"] == (
-            "https://us-east-1.console.example/states/home?region=us-east-1#/v2/executions/details/"
+            "https://us-east-1.console.aws.amazon.com/states/home?region=us-east-1#/v2/executions/details/"
         )
+
+
+@pytest.mark.parametrize(
+    ("partition", "console"), [("aws-us-gov", "console.amazonaws-us-gov.com"), ("aws-cn", "console.amazonaws.cn")]
+)
+def test_the_links_of_mails_lead_to_the_console_of_the_partition(partition: str, console: str) -> None:
+    machine = deployed(partition=partition).properties("AWS::StepFunctions::StateMachine")
+    for given in machine.values():
+        assert f".{console}/states/" in given["DefinitionSubstitutions"]["ConsoleUrl"]
 
 
 def test_hand_overs_are_as_many_as_the_machines_tests_prove_to_fit() -> None:
@@ -458,35 +464,17 @@ def test_the_target_table_has_the_keys_and_the_expiry_asked_for() -> None:
 
 
 def test_tables_are_billed_and_backed_up_as_asked() -> None:
-    capacity = {"TargetReadCapacityUnits": "7", "TargetWriteCapacityUnits": "700"}
-    provisioned = deployed(DynamoDbBillingMode="PROVISIONED", DynamoDbPointInTimeRecovery="true", **capacity)
+    provisioned = deployed(DynamoDbBillingMode="PROVISIONED", DynamoDbPointInTimeRecovery="true")
     for name, table in provisioned.properties("AWS::DynamoDB::Table").items():
         assert table["BillingMode"] == "PROVISIONED"
         throughput = table["ProvisionedThroughput"]
         assert int(throughput["WriteCapacityUnits"]) >= int(throughput["ReadCapacityUnits"]) >= 1, name
         assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": "true"}
     target = provisioned.properties("AWS::DynamoDB::Table")["DynamoDbTableTarget"]["ProvisionedThroughput"]
-    assert target == {"ReadCapacityUnits": "7", "WriteCapacityUnits": "700"}
+    assert target == {"ReadCapacityUnits": 5, "WriteCapacityUnits": 1000}
     for table in deployed().properties("AWS::DynamoDB::Table").values():
         assert (table["BillingMode"], "ProvisionedThroughput" in table) == ("PAY_PER_REQUEST", False)
         assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": "false"}
-
-
-def test_the_target_table_is_warmed_for_writes_if_asked() -> None:
-    tables = deployed(WarmThroughput="12000").properties("AWS::DynamoDB::Table")
-    warmed = {name: table["WarmThroughput"] for name, table in tables.items() if "WarmThroughput" in table}
-    assert warmed == {"DynamoDbTableTarget": {"WriteUnitsPerSecond": "12000"}}
-    assert "WarmThroughput" not in deployed().properties("AWS::DynamoDB::Table")["DynamoDbTableTarget"]
-
-
-@pytest.mark.parametrize(
-    ("units", "taken"),
-    [("0", True), ("4000", True), ("40000", True), ("120000", True)]
-    + [(units, False) for units in ("", "00", "3999", "04000", "-4000", "4e3", "many")],
-)
-def test_a_table_is_warmed_to_no_less_than_a_new_one_has(units: str, *, taken: bool) -> None:
-    pattern = Stack.load().section("Parameters")["WarmThroughput"]["AllowedPattern"]
-    assert bool(re.fullmatch(pattern, units)) == taken
 
 
 @pytest.mark.parametrize("table", ["DynamoDbTableMeta", "DynamoDbTableLedger"])
@@ -536,7 +524,7 @@ def test_the_outputs_are_what_their_names_say() -> None:
         "StoredProcedureStateMachineArn": stack.arn("RedshiftDataApiSPProcesStateMachine"),
         "RedshiftToDynamoStateMachineArn": stack.arn("RedshiftToDynamoProcesStateMachine"),
         "TargetTableName": "amazon_reviews",
-        "LedgerTableName": "redshift-load-ledger",
+        "LedgerTableName": "redshift-pipelines-ledger",
         "DataBucketName": "existing",
         "MetaTableName": "redshift-statement-tokens",
         "NotificationTopicArn": stack.arn("NotificationTopic"),

@@ -40,7 +40,6 @@ ENVIRONMENT = waiting_task.ENVIRONMENT | {
     "DATA_BUCKET": BUCKET,
     "UNLOAD_ROLE": "default",
     "UNLOAD_QUERY": "SELECT * FROM public.reviews",
-    "UNLOAD_MAX_FILE_SIZE_MB": "128",
     "TARGET_TABLE": "reviews",
     "TARGET_PARTITION_KEY": "id",
     "TARGET_PARTITION_KEY_TYPE": "S",
@@ -49,9 +48,6 @@ ENVIRONMENT = waiting_task.ENVIRONMENT | {
     "TTL_ATTRIBUTE": "",
     "LOADABLE_TABLES": "",
     "LEDGER_TABLE": "ledger",
-    "MAX_WRITE_UNITS_PER_SECOND": "0",
-    "LOADER_CONCURRENCY": "2",
-    "REJECTS_ALLOWED": "0",
     "DOLLARS_PER_MILLION_WRITE_UNITS": "0.625",
 }
 

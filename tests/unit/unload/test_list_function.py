@@ -103,7 +103,7 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
             "limits": {
                 "max_write_units_per_second": 500,
                 "rejects_allowed": 3,
-                "loader_concurrency": 2,
+                "loader_concurrency": 4,
                 "headroom": 0.0,
             },
             "refresh": None,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from dynamo_load.plan import LoadLimits
-from errors import InvalidInput, MissingConfiguration
+from errors import InvalidInput
 from execution_input import parse_input
 from unload.query import requested_query
-from unload.request import LoadRequest, configured_limits, requested_limits
+from unload.request import LoadRequest, requested_limits
 
 EVENTS = Path(__file__).parents[3] / "events"
 DEFAULTS = LoadLimits(max_write_units_per_second=1000, loader_concurrency=10, rejects_allowed=5)
@@ -106,13 +106,6 @@ def test_a_mode_says_whether_there_are_buckets_and_whether_what_is_known_counts(
 def test_headroom_is_a_limit_that_only_the_input_sets(headroom: float) -> None:
     request = parse_input(LoadRequest, {"headroom": headroom})
     assert requested_limits(request, DEFAULTS) == replace(DEFAULTS, headroom=headroom)
-
-
-@pytest.mark.parametrize("text", ["", "-1", "many", "1.5", "٣"])
-def test_a_limit_that_is_no_whole_number_is_a_fault_of_the_stack(text: str) -> None:
-    environment = {"MAX_WRITE_UNITS_PER_SECOND": "0", "LOADER_CONCURRENCY": text, "REJECTS_ALLOWED": "0"}
-    with pytest.raises(MissingConfiguration, match="LOADER_CONCURRENCY"):
-        configured_limits(environment)
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("redshift_to_dynamo_*.json")), ids=lambda path: path.stem)

@@ -10,7 +10,7 @@ from errors import MissingConfiguration
 from unload.errors import InvalidQuery
 from unload.statement import UnloadOptions, all_rows, quote_literal, selected, unload_statement
 
-OPTIONS = UnloadOptions(role="default", max_file_size_mb=128)
+OPTIONS = UnloadOptions(role="default")
 TARGET = "s3://data/unload/monday/0f1e/"
 
 
@@ -55,15 +55,14 @@ def test_rows_go_to_folders_by_the_value_of_a_column() -> None:
 
 def test_a_role_is_quoted_and_a_bucket_with_kms_is_told_so() -> None:
     role = "arn:aws:iam::123456789012:role/path/Redshift-Role"
-    sql = unload_statement("SELECT 1", TARGET, UnloadOptions(role, 64), encrypt_with_kms=True).sql
+    sql = unload_statement("SELECT 1", TARGET, UnloadOptions(role), encrypt_with_kms=True).sql
     assert f"IAM_ROLE '{role}'" in sql
-    assert sql.endswith("MAXFILESIZE 64 MB\nENCRYPTED AUTO")
+    assert sql.endswith("MAXFILESIZE 128 MB\nENCRYPTED AUTO")
 
 
 def test_a_bucket_in_another_region_than_redshift_is_told_with_its_region() -> None:
     environment = {
         "UNLOAD_ROLE": "default",
-        "UNLOAD_MAX_FILE_SIZE_MB": "128",
         "AWS_REGION": "eu-central-1",
         "REDSHIFT_REGION": "us-east-1",
     }
@@ -89,23 +88,13 @@ def test_a_statement_too_long_for_the_data_api_is_refused_before_it_is_sent() ->
     ],
 )
 def test_a_role_is_default_or_arns(role: str) -> None:
-    assert UnloadOptions.from_environment({"UNLOAD_ROLE": role, "UNLOAD_MAX_FILE_SIZE_MB": "32"}).role == role
+    assert UnloadOptions.from_environment({"UNLOAD_ROLE": role}).role == role
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("UNLOAD_ROLE", ""),
-        ("UNLOAD_ROLE", "DEFAULT"),
-        ("UNLOAD_ROLE", "arn:aws:iam::123456789012:role/a'; DROP TABLE t"),
-        ("UNLOAD_ROLE", "arn:aws:iam::123456789012:user/a"),
-        ("UNLOAD_MAX_FILE_SIZE_MB", ""),
-        ("UNLOAD_MAX_FILE_SIZE_MB", "31"),
-        ("UNLOAD_MAX_FILE_SIZE_MB", "6201"),
-        ("UNLOAD_MAX_FILE_SIZE_MB", "128 MB"),
-    ],
+    "role",
+    ["", "DEFAULT", "arn:aws:iam::123456789012:role/a'; DROP TABLE t", "arn:aws:iam::123456789012:user/a"],
 )
-def test_options_that_unload_would_not_take_are_a_fault_of_the_stack(variable: str, value: str) -> None:
-    environment = {"UNLOAD_ROLE": "default", "UNLOAD_MAX_FILE_SIZE_MB": "128"} | {variable: value}
-    with pytest.raises(MissingConfiguration, match=variable):
-        UnloadOptions.from_environment(environment)
+def test_a_role_that_unload_would_not_take_is_a_fault_of_the_stack(role: str) -> None:
+    with pytest.raises(MissingConfiguration, match="UNLOAD_ROLE"):
+        UnloadOptions.from_environment({"UNLOAD_ROLE": role})

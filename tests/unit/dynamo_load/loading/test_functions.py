@@ -139,7 +139,6 @@ def functions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     set_environment(
         monkeypatch,
         stage,
-        REQUESTS_IN_FLIGHT="4",
         HAND_OVER_SECONDS="10",
         DOLLARS_PER_MILLION_WRITE_UNITS="0.625",
     )
