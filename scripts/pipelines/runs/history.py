@@ -32,7 +32,7 @@ def stages(events: Iterable[Mapping[str, Any]], ended_at: datetime | None) -> tu
         at = event["timestamp"]
         if entered := event.get("stateEnteredEventDetails"):
             _leave(visited, at)
-            visited.append(Stage(entered["name"], at, None, (), None))
+            visited.append(Stage(entered["name"], event["type"].removesuffix("StateEntered"), at, None, (), None))
         elif exited := event.get("stateExitedEventDetails"):
             _leave(visited, at, _document(exited.get("output")))
         elif visited and (details := _failure_details(event)) is not None:

@@ -34,13 +34,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Stage:
-    """One visit to a state of the machine.
+    """One visit to a state of the machine; `kind` is its type: Task, Map, Wait, Choice, Pass, Succeed, Fail.
 
     `left_at` is None while it lasts. `failures` are those of its attempts, retried ones included. `output` is what it
     passed on, if the history has it.
     """
 
     name: str
+    kind: str
     entered_at: datetime
     left_at: datetime | None
     failures: tuple[Failure, ...]

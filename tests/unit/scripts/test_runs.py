@@ -50,7 +50,8 @@ def test_a_state_has_its_times_its_output_and_the_failures_of_its_attempts() -> 
         event(10, "ExecutionFailed", executionFailedEventDetails={"error": "States.Timeout"}),
     ]
     first, last = stages(history, BEGIN + timedelta(seconds=10))
-    assert (first.name, first.seconds(), first.output) == ("Run Stored Procedure", 9, {"rows": 1})
+    assert (first.name, first.kind, first.seconds()) == ("Run Stored Procedure", "Task", 9)
+    assert first.output == {"rows": 1}
     assert [(failure.error, failure.cause) for failure in first.failures] == [
         ("RedshiftBusy", "wait"),
         ("States.Timeout", ""),
