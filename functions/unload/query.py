@@ -3,17 +3,38 @@
 The tokens are cut by the rules of Redshift's own lexer, PostgreSQL's: what hides a semicolon or a parenthesis is a
 comment, a string with doubled quotes or backslashes, a `$$` string or a quoted identifier, and nothing else. Whether
 the query makes sense is for Redshift to say.
+
+What is taken reads: it begins with SELECT or WITH, stays within the parentheses that UNLOAD's SELECT puts around it,
+and neither makes a table (INTO), nor hides another statement in a WITH, nor calls what administers the cluster. What a
+function of the users' own does is up to the rights of the database user.
 """
 
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from errors import InvalidInput
-from statements.identifiers import parse_identifier
+from statements.identifiers import parse_identifier, stored_part
 from unload.errors import InvalidQuery
 from unload.request import LoadRequest
 
 _SHOWN_CHARACTERS = 30
+
+# "System administration functions" in the Redshift database guide, but for CURRENT_SETTING, which only reads.
+_ADMINISTRATION = frozenset(
+    {
+        *("change_query_priority", "change_session_priority", "change_user_priority", "pg_cancel_backend"),
+        *("pg_terminate_backend", "reboot_cluster", "set_config"),
+    }
+)
+# What begins a statement that is more than a query.
+_CHANGING = frozenset(
+    {
+        *("alter", "analyze", "call", "copy", "create", "delete", "drop", "execute", "grant", "insert"),
+        *("lock", "merge", "refresh", "revoke", "set", "truncate", "unload", "update", "vacuum"),
+    }
+)
 
 _TOKEN = re.compile(
     r"""
@@ -64,6 +85,9 @@ class _Token(NamedTuple):
     end: int
 
 
+_END = _Token("end", "", 0, 0)
+
+
 def single_select(text: str) -> str:
     """The query with blanks for semicolons at its end; raises InvalidQuery unless it is exactly one SELECT or WITH."""
     tokens = _tokens(text, "query")
@@ -72,10 +96,43 @@ def single_select(text: str) -> str:
         # A blank, as without one its neighbours may be read as one: `5 -;-- x`, which is no query, as `5`.
         text = text[: semicolon.start] + " " + text[semicolon.end :]
     _check_one_expression(tokens, "query")
+    _check_reads(tokens, "query")
     first = next((token for token in tokens if token.text != "("), tokens[0])
     if first.text.lower() not in {"select", "with"}:
         raise InvalidQuery(f"query begins with {_described(first)}: UNLOAD takes one SELECT, or WITH and a SELECT.")
     return text
+
+
+def _check_reads(tokens: list[_Token], field: str) -> None:
+    """Refuse what more than a query can stand in one, or what administers: Redshift, too, would refuse most of it."""
+    for token, following in pairwise((*tokens, _END)):
+        name = _name(token)
+        if name == "into" and token.kind == "word":
+            raise InvalidQuery(
+                f"{field} has INTO at character {token.start + 1}: UNLOAD takes a query that makes no table. "
+                'A name is taken in double quotes: "into".'
+            )
+        if name in _ADMINISTRATION and following.text == "(":
+            raise InvalidQuery(f"{field} calls {name} at character {token.start + 1}: only what reads can be unloaded.")
+    for verb in _bodies(tokens):
+        if verb in _CHANGING:
+            raise InvalidQuery(f"{field} has {verb.upper()} in a WITH: only what reads can be unloaded.")
+
+
+def _name(token: _Token) -> str:
+    """A word or a quoted name as Redshift knows it, which folds both by default; empty for all else."""
+    return stored_part(token.text).lower() if token.kind in {"word", "quoted_name"} else ""
+
+
+def _bodies(tokens: list[_Token]) -> Iterator[str]:
+    """The words that begin what stands in parentheses after `AS`, `AS MATERIALIZED` or the like."""
+    after_as = opened = False
+    for token in tokens:
+        word = token.text.lower()
+        if after_as and opened and word != "(":
+            yield word
+        opened = after_as and word == "("
+        after_as = opened or word == "as" or (after_as and word in {"not", "materialized"})
 
 
 def _described(token: _Token) -> str:
@@ -86,7 +143,9 @@ def _described(token: _Token) -> str:
 
 
 def _condition(text: str) -> str:
-    _check_one_expression(_tokens(text, "where"), "where")
+    tokens = _tokens(text, "where")
+    _check_one_expression(tokens, "where")
+    _check_reads(tokens, "where")
     return text
 
 
