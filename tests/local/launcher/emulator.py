@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEADLINE_SECONDS = 60
-SERVICES = ("cloudformation", "dynamodb", "iam", "lambda", "stepfunctions")
+SERVICES = ("cloudformation", "dynamodb", "iam", "lambda", "s3", "stepfunctions", "sts")
 
 
 class Emulator:

@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
@@ -242,6 +243,37 @@ def test_a_number_in_a_key_is_the_same_however_it_is_written(plain: Emulator, me
 
     assert items_after_deleting(plain) == 1
     assert items_after_deleting(mended) == 0
+
+
+def test_a_bucket_that_demands_tls_is_open_to_who_may_read_it(plain: Emulator, mended: Emulator) -> None:
+    demand = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": "arn:aws:s3:::demands-tls",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    may_list = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}
+
+    def status_of(emulator: Emulator) -> int:
+        s3, iam = emulator.clients["s3"], emulator.clients["iam"]
+        s3.create_bucket(Bucket="demands-tls")
+        s3.put_bucket_policy(Bucket="demands-tls", Policy=json.dumps({"Statement": [demand]}))
+        role = iam.create_role(RoleName="lists", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]
+        iam.put_role_policy(RoleName="lists", PolicyName="s3", PolicyDocument=json.dumps({"Statement": [may_list]}))
+        assumed = emulator.clients["sts"].assume_role(RoleArn=role["Arn"], RoleSessionName="one")["Credentials"]
+        session = botocore.session.Session()
+        session.set_credentials(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
+        client: Any = session.create_client("s3", region_name="us-east-1", endpoint_url=s3.meta.endpoint_url)
+        try:
+            answer = client.list_objects_v2(Bucket="demands-tls")
+        except ClientError as error:
+            answer = error.response
+        return int(answer["ResponseMetadata"]["HTTPStatusCode"])
+
+    assert status_of(plain) == 403
+    assert status_of(mended) == 200
 
 
 def test_another_version_of_ministack_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from target.table import KeyType
     from tests.local.sql_engine.conftest import Bucket, Sql
 
-OPTIONS = UnloadOptions(role="default", max_file_size_mb=32)
+OPTIONS = UnloadOptions(role="default")
 
 
 def table_of(*types: KeyType) -> TargetTable:
