@@ -11,8 +11,7 @@ from aws_clients import client
 from environment import required
 from execution_input import parse_input
 from records.table_state import TableStates
-from target.describing import configured_target, loadable_tables, requested_target
-from target.table import TargetTable
+from target.describing import ConfiguredTarget, loadable_tables, requested_target
 from telemetry import logger, traced
 from unload.buckets import Known, known_of, must_count
 from unload.query import requested_query
@@ -25,7 +24,7 @@ from unload.taking import TableTaker
 class Settings:
     """This function's environment; `loadable` are the names and patterns of the tables that an input may name."""
 
-    target: TargetTable
+    target: ConfiguredTarget
     loadable: tuple[str, ...]
     bucket: str
     ledger_table: str
@@ -35,7 +34,7 @@ class Settings:
 @cache
 def _settings() -> Settings:
     return Settings(
-        target=configured_target(os.environ),
+        target=ConfiguredTarget.from_environment(os.environ),
         loadable=loadable_tables(os.environ),
         bucket=required(os.environ, "DATA_BUCKET"),
         ledger_table=required(os.environ, "LEDGER_TABLE"),

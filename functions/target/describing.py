@@ -1,17 +1,15 @@
 """The target table as the stack is configured for it, and as DynamoDB describes it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from aws_errors import named_failures
 from environment import required
-from errors import MissingConfiguration
 from target.errors import (
     TableNotLoadable,
-    TargetKeyMismatch,
     TargetTableNotFound,
     TargetTableReplaced,
     TargetTtlMismatch,
@@ -36,15 +34,17 @@ if TYPE_CHECKING:
     )
 
 
-def configured_target(environment: Mapping[str, str]) -> TargetTable:
-    """The table of TARGET_TABLE, TARGET_PARTITION_KEY, TARGET_SORT_KEY, their _TYPE variables, and TTL_ATTRIBUTE.
+@dataclass(frozen=True)
+class ConfiguredTarget:
+    """The stack's own table, and the attribute by which its items are to expire, if they are."""
 
-    The sort key and the TTL attribute are empty where the table has none. Raises MissingConfiguration.
-    """
-    key = [_key_attribute(environment, "TARGET_PARTITION_KEY", "TARGET_PARTITION_KEY_TYPE")]
-    if environment.get("TARGET_SORT_KEY"):
-        key.append(_key_attribute(environment, "TARGET_SORT_KEY", "TARGET_SORT_KEY_TYPE"))
-    return TargetTable(required(environment, "TARGET_TABLE"), tuple(key), environment.get("TTL_ATTRIBUTE") or None)
+    name: str
+    ttl_attribute: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read TARGET_TABLE, and TTL_ATTRIBUTE, which may be empty. Raises MissingConfiguration."""
+        return cls(required(environment, "TARGET_TABLE"), environment.get("TTL_ATTRIBUTE") or None)
 
 
 def loadable_tables(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -53,16 +53,15 @@ def loadable_tables(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def requested_target(
-    dynamodb: "DynamoDBClient", name: str | None, configured: TargetTable, loadable: Iterable[str]
+    dynamodb: "DynamoDBClient", name: str | None, configured: ConfiguredTarget, loadable: Iterable[str]
 ) -> TargetTable:
     """The table that is to be loaded, as DynamoDB describes it: the input's (None: the configured one).
 
-    The configured table must have the configured key, and time to live by the configured attribute, if there is one.
-    Another must be `loadable`. Raises TableNotLoadable, TargetTableNotFound, TargetKeyMismatch, TargetTtlMismatch,
-    AwsUnavailable and AwsRefused.
+    The configured table must have time to live by the configured attribute, if there is one. Another must be
+    `loadable`. Raises TableNotLoadable, TargetTableNotFound, TargetTtlMismatch, AwsUnavailable and AwsRefused.
     """
     if name is None or name == configured.name:
-        return _as_configured(_described(dynamodb, configured.name), configured)
+        return _with_ttl(_described(dynamodb, configured.name), configured.ttl_attribute)
     if not any(fnmatchcase(name, pattern) for pattern in loadable):
         raise TableNotLoadable(
             f"add {name} to the stack's LoadableTables, or correct the input's target_table: this stack loads "
@@ -79,13 +78,7 @@ def check_still_there(dynamodb: "DynamoDBClient", target: TargetTable) -> None:
         )
 
 
-def _as_configured(table: TargetTable, configured: TargetTable) -> TargetTable:
-    if table.key != configured.key:
-        raise TargetKeyMismatch(
-            f"table {table.name} has the key {_worded(table.key)}, the stack is configured for "
-            f"{_worded(configured.key)}: correct the stack's key parameters, or name another table."
-        )
-    wanted = configured.ttl_attribute
+def _with_ttl(table: TargetTable, wanted: str | None) -> TargetTable:
     if wanted and table.ttl_attribute != wanted:
         found = f"items expire by {table.ttl_attribute!r}" if table.ttl_attribute else "items don't expire"
         raise TargetTtlMismatch(
@@ -119,14 +112,6 @@ def _described(dynamodb: "DynamoDBClient", name: str) -> TargetTable:
         made=_made(table),
         capacity=_capacity(table),
     )
-
-
-def _key_attribute(environment: Mapping[str, str], name_variable: str, type_variable: str) -> KeyAttribute:
-    text = required(environment, type_variable)
-    # No B: UNLOAD writes no binary values to Parquet.
-    if text not in ("S", "N"):
-        raise MissingConfiguration(f"environment variable {type_variable} is {text!r}: set it to S or N.")
-    return KeyAttribute(required(environment, name_variable), cast("KeyType", text))
 
 
 def _description(dynamodb: "DynamoDBClient", name: str) -> "TableDescriptionTypeDef":
@@ -172,7 +157,3 @@ def _local_index(index: "LocalSecondaryIndexDescriptionTypeDef") -> LocalIndex:
     if projection["ProjectionType"] == "ALL":
         return LocalIndex(sort_key, None)
     return LocalIndex(sort_key, tuple(projection.get("NonKeyAttributes", ())))
-
-
-def _worded(key: Iterable[KeyAttribute]) -> str:
-    return ", ".join(f"{attribute.name} ({attribute.type})" for attribute in key)

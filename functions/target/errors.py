@@ -11,10 +11,6 @@ class TableNotLoadable(PipelineError):
     """The input names a table that the stack's LoadableTables don't."""
 
 
-class TargetKeyMismatch(PipelineError):
-    """The target table's key is not the one that the stack is configured for."""
-
-
 class TargetTtlMismatch(PipelineError):
     """The items of the target table don't expire by the attribute that the stack is configured for."""
 

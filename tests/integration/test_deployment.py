@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local import executions
-from local.stack import SamCommandFailedError, delete, deploy_built
+from local.redshift.api.target import REGION, WORKGROUP_ID
+from local.stack import ACCOUNT, SamCommandFailedError, delete, deploy_built
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from local.stack import LocalAws
 
 STACK = "second"
+WORKGROUP_ARN = f"arn:aws:redshift-serverless:{REGION}:{ACCOUNT}:workgroup/{WORKGROUP_ID}"
 LOG = "public.sp_etl_log_etl_event"
 PARAMETERS = {
     "StackPrefix": "second",
@@ -97,7 +99,7 @@ def test_parameters_that_cannot_go_together_are_refused_before_anything_is_made(
 @pytest.mark.parametrize(
     ("stack", "parameters", "user"),
     [
-        ("serverless", {"ClusterIdentifier": "", "WorkgroupName": "local-workgroup"}, "IAMR:{StatementRoleName}"),
+        ("serverless", {"ClusterIdentifier": "", "WorkgroupName": WORKGROUP_ARN}, "IAMR:{StatementRoleName}"),
         ("identity", {}, "IAMR:{StatementRoleName}"),
         ("db-user", {"DbUser": "awsuser"}, "awsuser"),
     ],

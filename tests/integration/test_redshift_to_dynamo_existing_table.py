@@ -36,11 +36,8 @@ def state_machine(aws: LocalAws, outputs: dict[str, str]) -> Iterator[str]:
     parameters = {
         "StackPrefix": "existing",
         "DynamodbTargetTable": TABLE,
-        "CreateTargetTable": "false",
+        "TargetKey": "",
         "TargetTableKmsKeyArn": encryption_key,
-        "TargetPartitionKey": "shop",
-        "TargetSortKey": "sale",
-        "TargetSortKeyType": "N",
         "DynamoDbTtl": "expires",
         "DynamodbMetaTable": "existing-tokens",
     }

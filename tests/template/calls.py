@@ -208,7 +208,7 @@ def cases() -> Iterator[Case]:
             *_calls("redshift-data", "ExecuteStatement", workgroup.replace("redshift-serverless", "redshift")),
         ]
         credentials = _calls("redshift-serverless", "GetCredentials", workgroup)
-        login = given | {"WorkgroupName": "analytics", "WorkgroupId": WORKGROUP_ID}
+        login = given | {"WorkgroupName": workgroup}
         yield _case(f"IAM on Serverless in {region}", [*execute, *credentials], **login)
     secret = _calls("secretsmanager", "GetSecretValue", SECRET.replace(REGION, ELSEWHERE))
     key, through = f"arn:aws:kms:{ELSEWHERE}:{ACCOUNT}:key/secret", _through("secretsmanager", ELSEWHERE)
@@ -233,7 +233,7 @@ def _full() -> Case:
     stack = deployed(
         DataS3Bucket="existing",
         DataS3BucketKmsKeyArn=BUCKET_KEY,
-        CreateTargetTable="false",
+        TargetKey="",
         LoadableTables="audits,eu-*-sales",
         TargetTableKmsKeyArn=",".join(TABLE_KEYS),
         NotificationKmsKeyArn=TOPIC_KEY,

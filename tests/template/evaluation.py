@@ -191,11 +191,12 @@ def _value(parameter: dict[str, Any], given: str | None) -> str | list[str]:
     return text.split(",") if is_list else text
 
 
-_FUNCTIONS: dict[str, Callable[[Any], bool]] = {
+_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "Fn::And": all,
     "Fn::Or": any,
     "Fn::Not": lambda operands: not operands[0],
     "Fn::Equals": lambda operands: bool(operands[0] == operands[1]),
+    "Fn::Select": lambda operands: operands[1][operands[0]],
     "Fn::Contains": lambda operands: operands[1] in operands[0],
     "Fn::EachMemberEquals": lambda operands: all(member == operands[1] for member in operands[0]),
     "Fn::EachMemberIn": lambda operands: all(member in operands[1] for member in operands[0]),

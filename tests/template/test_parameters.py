@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.template.evaluation import Evaluation
@@ -24,9 +26,8 @@ ACCEPTED = [
     CLUSTER | {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
     CLUSTER | {"DataS3Bucket": "existing"},
     CLUSTER | {"DataS3Bucket": "existing"} | KEY,
-    CLUSTER | {"CreateTargetTable": "false"} | TABLE_KEY,
+    CLUSTER | {"TargetKey": ""} | TABLE_KEY,
     CLUSTER | {"LoadableTables": "audits"} | TABLE_KEY,
-    CLUSTER | {"TargetPartitionKey": "customer_id", "TargetSortKey": "review_id"},
 ]
 REFUSED = [
     ({}, {"OneRedshift"}),
@@ -38,7 +39,6 @@ REFUSED = [
     (CLUSTER | {"SecGroup": "sg-1,sg-2"}, {"WholeNetwork"}),
     (CLUSTER | KEY, {"OwnBucketHasOwnEncryption"}),
     (CLUSTER | TABLE_KEY, {"OwnTableHasOwnEncryption"}),
-    (CLUSTER | {"TargetPartitionKey": "review_id", "TargetSortKey": "review_id"}, {"TwoKeys"}),
 ]
 
 
@@ -57,6 +57,44 @@ def test_what_cannot_work_is_refused_with_the_parameter_to_change(given: dict[st
 
 def test_each_rule_refuses_something() -> None:
     assert {rule for _, rules in REFUSED for rule in rules} == set(STACK.section("Rules"))
+
+
+@pytest.mark.parametrize(
+    "key", ["", "review_id", "order_id:N", "customer_id,order_date", "a:S,b:N", "a,ab", "ab,a", "größe", "a:N,aa"]
+)
+def test_a_key_is_one_column_or_two(key: str) -> None:
+    assert takes("TargetKey", key)
+
+
+@pytest.mark.parametrize(
+    "key", [",", "a,", ",b", "a,b,c", "a:B", "a:", "a:n", "a, b", "a b", "a,a", "a:N,a:S", "a,a:N", "a:N:S", "x" * 256]
+)
+def test_anything_else_is_no_key(key: str) -> None:
+    assert not takes("TargetKey", key)
+
+
+WORKGROUP = "arn:aws:redshift-serverless:us-east-1:123456789012:workgroup/10ca1000-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("workgroup", "taken"),
+    [
+        ("", True),
+        ("analytics-2", True),
+        (WORKGROUP, True),
+        (WORKGROUP.rpartition("/")[0] + "/analytics", False),
+        (WORKGROUP.replace("workgroup", "namespace"), False),
+        ("Analytics", False),
+        ("10ca1000-0000-4000-8000-000000000001/*", False),
+    ],
+)
+def test_a_workgroup_is_a_name_or_an_arn(workgroup: str, *, taken: bool) -> None:
+    assert takes("WorkgroupName", workgroup) == taken
+
+
+def takes(parameter: str, value: str) -> bool:
+    """Whether the parameter's pattern fits the whole of a value, as CloudFormation has it."""
+    return re.fullmatch(STACK.section("Parameters")[parameter]["AllowedPattern"], value) is not None
 
 
 SAMPLE = """

@@ -36,10 +36,9 @@ OPTIONAL: dict[str, dict[str, str]] = {
     "LoadSchedule": {"LoadSchedule": "rate(1 day)"},
     "LoadableTables": {"LoadableTables": "sales-*,audits"},
     "TargetTableKmsKeyArn": {
-        "CreateTargetTable": "false",
+        "TargetKey": "",
         "TargetTableKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
     },
-    "TargetSortKey": {"TargetSortKey": "product_id"},
     "DynamoDbTtl": {"DynamoDbTtl": "expires_at"},
     "SubnetIds": {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
     "SecGroup": {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
@@ -67,8 +66,6 @@ LONGEST = {
     "DataS3Bucket": "b" * 63,
     "DynamodbMetaTable": "m" * 255,
     "DynamodbTargetTable": "t" * 255,
-    "TargetPartitionKey": "k" * 255,
-    "TargetSortKey": "s" * 255,
     "DynamoDbTtl": "x" * 255,
     "LoadableTables": "t" * 255,
 }
@@ -119,12 +116,12 @@ def test_each_variable_tells_a_function_the_parameter_of_its_name() -> None:
         for number, (name, parameter) in enumerate(Stack.load().section("Parameters").items())
         if "MinValue" in parameter
     }
-    given = marks | numbers | {"TargetSortKeyType": "N", "ClusterIdentifier": "<ClusterIdentifier>"}
-    for optional in ("DbSecretArn", "REGION", "DataS3Bucket", "TargetSortKey", "DynamoDbTtl", "LoadableTables"):
+    given = marks | numbers | {"ClusterIdentifier": "<ClusterIdentifier>"}
+    for optional in ("DbSecretArn", "REGION", "DataS3Bucket", "DynamoDbTtl", "LoadableTables"):
         given[optional] = f"<{optional}>"
     parameters = {_capitals(name): value for name, value in given.items()}
     parameters |= {variable: given[name] for variable, name in VARIABLES.items()}
-    parameters |= {"WORKGROUP_NAME": "", "DB_USER": "", "TARGET_PARTITION_KEY_TYPE": "S"}
+    parameters |= {"WORKGROUP_NAME": "", "DB_USER": ""}
     parameters["LEDGER_TABLE"] = "<StackPrefix>-ledger"
     for name, function in functions(deployed(**given)).items():
         told = {variable: value for variable, value in variables(function).items() if "POWERTOOLS" not in variable}
@@ -448,18 +445,20 @@ def test_what_holds_a_users_data_outlives_the_stack_and_nothing_else_does() -> N
 
 def test_the_stack_makes_the_target_table_only_if_asked() -> None:
     assert "DynamoDbTableTarget" in deployed().resources()
-    assert "DynamoDbTableTarget" not in deployed(CreateTargetTable="false").resources()
+    assert "DynamoDbTableTarget" not in deployed(TargetKey="").resources()
 
 
 def test_the_target_table_has_the_keys_and_the_expiry_asked_for() -> None:
-    plain = deployed(TargetPartitionKey="id", TargetPartitionKeyType="N").properties("AWS::DynamoDB::Table")
+    plain = deployed(TargetKey="id:N").properties("AWS::DynamoDB::Table")
     assert plain["DynamoDbTableTarget"]["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
     assert plain["DynamoDbTableTarget"]["AttributeDefinitions"] == [{"AttributeName": "id", "AttributeType": "N"}]
     assert "TimeToLiveSpecification" not in plain["DynamoDbTableTarget"]
-    given = {"TargetPartitionKey": "id", "TargetSortKey": "at", "TargetSortKeyType": "N", "DynamoDbTtl": "gone"}
-    full = deployed(**given).properties("AWS::DynamoDB::Table")["DynamoDbTableTarget"]
+    full = deployed(TargetKey="id,at:N", DynamoDbTtl="gone").properties("AWS::DynamoDB::Table")["DynamoDbTableTarget"]
     assert full["KeySchema"][1:] == [{"AttributeName": "at", "KeyType": "RANGE"}]
-    assert full["AttributeDefinitions"][1:] == [{"AttributeName": "at", "AttributeType": "N"}]
+    assert full["AttributeDefinitions"] == [
+        {"AttributeName": "id", "AttributeType": "S"},
+        {"AttributeName": "at", "AttributeType": "N"},
+    ]
     assert full["TimeToLiveSpecification"] == {"AttributeName": "gone", "Enabled": True}
 
 

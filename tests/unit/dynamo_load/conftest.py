@@ -27,7 +27,7 @@ from dynamo_load.plan import Piece
 from dynamo_load.sampling import ItemSample
 from dynamo_load.writing.transport import DRAIN_SECONDS, BatchTransport
 from locks.table import TableLock
-from target.describing import requested_target
+from target.describing import ConfiguredTarget, requested_target
 from target.table import KeyAttribute, TargetTable
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ class Stage:
     @property
     def made(self) -> str:
         """When the target table was made, as a plan says it."""
-        nothing = TargetTable("", ())
-        return requested_target(self.aws.dynamodb, self.name, nothing, [self.name]).made
+        return requested_target(self.aws.dynamodb, None, ConfiguredTarget(self.name), []).made
 
     def create(self) -> None:
         self.aws.s3.create_bucket(Bucket=self.bucket)

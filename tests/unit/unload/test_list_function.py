@@ -365,26 +365,22 @@ def test_columns_that_do_not_fit_the_target_are_refused_before_any_piece_exists(
     assert keys("loads/") == []
 
 
-def test_the_columns_are_held_against_the_configured_sort_key_and_time_to_live(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_columns_are_held_against_the_configured_sort_key_and_time_to_live() -> None:
     unloaded = Unloaded()
     unloaded.add("0000_part_00.parquet", pa.table({"id": ["a"], "price": [Decimal("1.5")], "until": ["soon"]}))
     unloaded.store()
-    remake_target(monkeypatch, ("price", "S"))
+    remake_target(("price", "S"))
     with pytest.raises(KeyTypeMismatch, match="price"):
         list_unloaded()
 
 
-def remake_target(monkeypatch: pytest.MonkeyPatch, *sort_key: tuple[str, str], **indexes: Any) -> None:
-    for name, kind in sort_key:
-        monkeypatch.setenv("TARGET_SORT_KEY", name)
-        monkeypatch.setenv("TARGET_SORT_KEY_TYPE", kind)
+def remake_target(*sort_key: tuple[str, str], **indexes: Any) -> None:
     boto3.client("dynamodb", REGION).delete_table(TableName="reviews")
     make_target((("id", "S"), *sort_key), **indexes)
 
 
-def test_the_plan_names_the_key_attributes_of_the_targets_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_names_the_key_attributes_of_the_targets_indexes() -> None:
     remake_target(
-        monkeypatch,
         ("at", "N"),
         global_indexes=[[("author", "S"), ("score", "N")], [("hash", "B"), ("author", "S")], [("title", "S")]],
         local_indexes=[[("id", "S"), ("shelf", "S")]],
@@ -401,9 +397,8 @@ def test_the_plan_names_the_key_attributes_of_the_targets_indexes(monkeypatch: p
     ]
 
 
-def test_the_plan_says_what_the_targets_local_indexes_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_says_what_the_targets_local_indexes_hold() -> None:
     remake_target(
-        monkeypatch,
         ("at", "N"),
         local_indexes=[[("id", "S"), ("shelf", "S")], [("id", "S"), ("author", "S")], [("id", "S"), ("score", "N")]],
         projections=[
@@ -465,9 +460,9 @@ def test_rows_of_another_table_need_no_time_to_live_and_a_warning_says_so(
 
 @pytest.mark.parametrize("execution_input", [{}, {"dry_run": True}])
 def test_a_column_of_another_type_than_an_indexs_key_is_refused_before_any_piece_exists(
-    execution_input: Any, monkeypatch: pytest.MonkeyPatch
+    execution_input: Any,
 ) -> None:
-    remake_target(monkeypatch, global_indexes=[[("stars", "S")]])
+    remake_target(global_indexes=[[("stars", "S")]])
     unloaded = Unloaded()
     unloaded.add("0000_part_00.parquet", reviews(10))
     unloaded.store()
@@ -476,8 +471,8 @@ def test_a_column_of_another_type_than_an_indexs_key_is_refused_before_any_piece
     assert keys("loads/") == []
 
 
-def test_a_dry_run_counts_the_rows_that_an_index_would_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    remake_target(monkeypatch, global_indexes=[[("author", "S")]])
+def test_a_dry_run_counts_the_rows_that_an_index_would_not_take() -> None:
+    remake_target(global_indexes=[[("author", "S")]])
     unloaded = Unloaded()
     unloaded.add("0000_part_00.parquet", pa.table({"id": ["a", "b", "c"], "author": ["", "me", None]}))
     unloaded.store()

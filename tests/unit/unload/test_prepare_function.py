@@ -17,7 +17,7 @@ from executions.notes import ExecutionNotes, UnderWay
 from locks.errors import TableIsBeingLoaded
 from locks.table import TableLock
 from statements.errors import InvalidIdentifier
-from target.errors import TableNotLoadable, TargetKeyMismatch, TargetTableNotFound, TargetTtlMismatch
+from target.errors import TableNotLoadable, TargetTableNotFound, TargetTtlMismatch
 from tests.unit.unload.conftest import EXECUTION, answer_calls, make_target, prepare, set_ttl
 from tests.unit.waiting_task import ACCOUNT, REGION
 from unload.errors import InvalidQuery
@@ -82,34 +82,25 @@ class TestTarget:
             prepare()
 
     @pytest.mark.parametrize("key", [[("ID", "S")], [("id", "N")], [("id", "S"), ("stars", "N")]])
-    @pytest.mark.parametrize("execution_input", [{}, {"target_table": "reviews"}])
-    def test_the_configured_table_must_have_the_configured_key(
-        self, key: list[tuple[str, str]], execution_input: Any
-    ) -> None:
+    def test_its_key_is_whatever_it_is(self, key: list[tuple[str, str]]) -> None:
         make_target(key)
-        with pytest.raises(TargetKeyMismatch) as failure:
-            prepare(execution_input)
-        assert "id (S)" in str(failure.value)
-        assert f"{key[0][0]} ({key[0][1]})" in str(failure.value)
-        assert lock() is None
+        assert [(part["name"], part["type"]) for part in prepare()["target"]["key"]] == key
 
-    def test_a_configured_sort_key_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("TARGET_SORT_KEY", "stars")
-        monkeypatch.setenv("TARGET_SORT_KEY_TYPE", "N")
-        make_target([("id", "S"), ("stars", "N")])
-        assert [key["name"] for key in prepare()["target"]["key"]] == ["id", "stars"]
-
-    def test_items_must_expire_by_the_configured_attribute(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("execution_input", [{}, {"target_table": "reviews"}])
+    def test_items_must_expire_by_the_configured_attribute(
+        self, execution_input: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("TTL_ATTRIBUTE", "until")
         make_target()
         with pytest.raises(TargetTtlMismatch, match="items don't expire"):
-            prepare()
+            prepare(execution_input)
         set_ttl("Until")
         with pytest.raises(TargetTtlMismatch, match="'Until'"):
-            prepare()
+            prepare(execution_input)
+        assert lock() is None
         set_ttl("Until", enabled=False)
         set_ttl("until")
-        target = prepare()["target"]
+        target = prepare(execution_input)["target"]
         assert (target["ttl_attribute"], target["ttl_required"]) == ("until", True)
 
     def test_a_time_to_live_that_nobody_asked_for_is_the_tables_own(self) -> None:

@@ -28,7 +28,7 @@ from locks.errors import TableIsBeingLoaded
 from locks.table import TableLock
 from records.errors import RecordUnreadable
 from records.table_state import Generation, Progress, TableState, TableStates
-from target.describing import requested_target
+from target.describing import ConfiguredTarget, requested_target
 from target.errors import TargetTableNotFound, TargetTableReplaced
 from target.table import KeyAttribute, TargetTable, WriteCapacity
 from telemetry import metrics
@@ -102,7 +102,7 @@ def take(execution: str) -> None:
 
 
 def made() -> str:
-    return requested_target(dynamodb(), "reviews", TargetTable("", ()), ["reviews"]).made
+    return requested_target(dynamodb(), None, ConfiguredTarget("reviews"), []).made
 
 
 def noted(**changes: Any) -> TableState:
