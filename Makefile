@@ -13,9 +13,9 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 # Installed once per content: a stamp's name says which requirements it stands for.
 checksum = $(firstword $(shell cat $(1) | cksum))
 # The local AWS alone, for `make demo` and `make local`; and all that a developer needs, which includes it.
-LOCAL_STAMP := $(VENV)/.local-$(call checksum,constraints.txt local/requirements.txt)
+LOCAL_STAMP := $(VENV)/.local-$(call checksum,constraints.txt local/requirements.txt scripts/requirements.txt)
 NEWEST_BOTOCORE := tests/newest-botocore-requirements.txt
-DEVELOPER_FILES := constraints.txt requirements.txt local/requirements.txt $(NEWEST_BOTOCORE) \
+DEVELOPER_FILES := constraints.txt requirements.txt local/requirements.txt scripts/requirements.txt $(NEWEST_BOTOCORE) \
 	$(wildcard layers/*/requirements.txt)
 DEVELOPER_STAMP := $(VENV)/.developer-$(call checksum,$(DEVELOPER_FILES))
 # checkov's own requirements exclude those of the rest. The tests look for it here.

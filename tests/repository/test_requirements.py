@@ -13,9 +13,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 DEVELOPER = ROOT / "requirements.txt"
 LOCAL = ROOT / "local/requirements.txt"
+COMMAND_LINE = ROOT / "scripts/requirements.txt"
 LAYERS = sorted((ROOT / "layers").glob("*/requirements.txt"))
 CONSTRAINTS = ROOT / "constraints.txt"
-SHARED = [DEVELOPER, LOCAL, *LAYERS, CONSTRAINTS]
+SHARED = [DEVELOPER, LOCAL, COMMAND_LINE, *LAYERS, CONSTRAINTS]
 ALL = [*SHARED, *(ROOT / "tests").glob("*requirements.txt")]
 
 WRITTEN_WITH = {"boto3", "aws-lambda-powertools", "awswrangler", "aws-xray-sdk", "pytest", "moto"}

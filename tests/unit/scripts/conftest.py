@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from click.testing import CliRunner
 from moto import mock_aws
 
 from data_bucket import rejects_prefix
 from dynamo_load.accounting.ledger import PieceLedger, Tally
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits, LoadPlan
+from scripts.pipelines.command_line import commands
+from scripts.pipelines.context import PROGRAM
 from scripts.pipelines.stack import Stack
 from statements.names import StatementKind
 from statements.tasks import CallbackTask
@@ -196,3 +199,25 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
             account.states.create_state_machine(name=name, definition=json.dumps(definition), roleArn=ROLE)
             assert account.machine(pipeline).endswith(name)
         yield account
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a command printed, and its exit code."""
+
+    code: int
+    text: str
+    refusal: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.text)
+
+
+def call(*words: str, stdin: str = "", region: str | None = REGION) -> Called:
+    """Call a command line as its program does."""
+    given = ["--stack", NAME, *(["--region", region] if region else []), *words]
+    result = CliRunner(mix_stderr=False).invoke(commands, given, input=stdin, prog_name=PROGRAM)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Called(result.exit_code, result.stdout, result.stderr)

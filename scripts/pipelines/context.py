@@ -1,0 +1,78 @@
+"""What every command is given: the stack, the reader of its runs, the screen, and how a person calls commands."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+import click
+
+from scripts.pipelines.failures import NoSuchRun
+from scripts.pipelines.runs.model import Pipeline
+from scripts.pipelines.runs.reading import RunReader
+from scripts.pipelines.screen import Screen
+from scripts.pipelines.stack import Stack, configured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scripts.pipelines.runs.model import Summary
+
+PROGRAM = "python -m scripts.pipelines"
+DEFAULT_STACK = "redshift-pipelines"
+
+
+def examples(*commands: str) -> str:
+    """The end of a command's help: how it may be called, each as it stands behind the program's name."""
+    # \b keeps click from filling the lines.
+    return "\n".join(["\b", "Examples:", *(f"  {PROGRAM} {command}" for command in commands)])
+
+
+@dataclass
+class Context:
+    """The options before the command: the stack's name (None: samconfig.toml's), region, profile, JSON or not."""
+
+    given_stack: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    as_json: bool = False
+
+    @cached_property
+    def screen(self) -> Screen:
+        """Where results go."""
+        return Screen(as_json=self.as_json)
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The stack that is meant."""
+        session = boto3.Session(profile_name=self.profile, region_name=self.region)
+        if session.region_name is None:
+            session = boto3.Session(profile_name=self.profile, region_name=configured("region"))
+        return Stack(session, self.given_stack or configured("stack_name") or DEFAULT_STACK)
+
+    @cached_property
+    def reader(self) -> RunReader:
+        """Its runs."""
+        return RunReader(self.stack)
+
+    def run(self, name: str | None, pipelines: Iterable[Pipeline] = tuple(Pipeline), status: str = "") -> Summary:
+        """The run of that name or ARN; without one, the latest of those pipelines and that status. Raises NoSuchRun."""
+        if name:
+            return self.reader.find(name)
+        if latest := self.reader.recent(1, pipelines, status):
+            return latest[0]
+        kinds = " or ".join(pipeline.value for pipeline in pipelines)
+        having = f" with status {status}" if status else ""
+        raise NoSuchRun(f"The stack {self.stack.name} has no {kinds}{having} yet. Start one: {self.command('run')}")
+
+    def command(self, *words: str) -> str:
+        """How a person calls a command on the same stack."""
+        options = {"--stack": self.given_stack, "--region": self.region, "--profile": self.profile}
+        given = [part for option, value in options.items() if value for part in (option, value)]
+        return f"{PROGRAM} {shlex.join([*given, *words])}"
+
+
+pass_context = click.make_pass_decorator(Context, ensure=True)
