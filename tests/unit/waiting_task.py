@@ -1,15 +1,22 @@
 """A task that waits for its token in moto's Step Functions, and what the functions that submit for it need."""
 
+from __future__ import annotations
+
 import json
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from statements.token_store import UNFINISHED_INDEX
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 REGION = "us-east-1"
 ACCOUNT = DEFAULT_ACCOUNT_ID
@@ -104,7 +111,7 @@ def make_ledger() -> None:
 
 def start(state: str, execution_input: Any, name: str) -> dict[str, Any]:
     """Start an execution and return the event that the function gets which submits for its task."""
-    arn = boto3.client("stepfunctions", REGION).start_execution(
+    arn = _steps().start_execution(
         stateMachineArn=f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{_MACHINE}",
         name=name,
         input=json.dumps(execution_input),
@@ -118,7 +125,7 @@ def start(state: str, execution_input: Any, name: str) -> dict[str, Any]:
 
 def ended(arn: str) -> dict[str, Any]:
     """Describe an execution when it has ended, which must be soon."""
-    steps = boto3.client("stepfunctions", REGION)
+    steps = _steps()
     deadline = time.monotonic() + _MOST_SECONDS
     while (execution := steps.describe_execution(executionArn=arn))["status"] == "RUNNING":
         assert time.monotonic() < deadline, f"{arn} still waits for its token"
@@ -126,8 +133,18 @@ def ended(arn: str) -> dict[str, Any]:
     return dict(execution)
 
 
+@cache
+def _steps() -> SFNClient:
+    return boto3.client("stepfunctions", REGION)
+
+
+@cache
+def _sqs() -> SQSClient:
+    return boto3.client("sqs", REGION)
+
+
 def _token() -> str:
-    sqs = boto3.client("sqs", REGION)
+    sqs = _sqs()
     queue = sqs.get_queue_url(QueueName=_QUEUE)["QueueUrl"]
     deadline = time.monotonic() + _MOST_SECONDS
     while time.monotonic() < deadline:

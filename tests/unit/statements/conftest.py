@@ -87,7 +87,7 @@ class Pipeline:
         stopped_at = datetime.now(UTC)
 
         def described(parsed: dict[str, Any], **_: Any) -> None:
-            if parsed["executionArn"] == arn:
+            if parsed.get("executionArn") == arn:
                 parsed.update(status="ABORTED", stopDate=stopped_at)
 
         def told(params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
