@@ -17,7 +17,7 @@ from scripts.pipelines.watching import StoppedWatching
 RUN_FAILED, USAGE, CANNOT, INTERRUPTED = 1, 2, 3, 130
 """Exit codes beside 0: the run has failed, the call was wrong, AWS or the stack did not answer, Ctrl-C."""
 
-_COMMANDS = ("run", "watch", "list", "stop")
+_COMMANDS = ("run", "watch", "list", "why", "rejects", "stop")
 
 
 class Commands(click.Group):
@@ -63,7 +63,7 @@ def _refuse(words: str, code: int) -> int:
     epilog=examples(
         'run procedure public.sp_etl_log_etl_event --message "ETL started"',
         "run load --table public.orders --dry-run",
-        "watch",
+        "why",
         "COMMAND --help",
     )
     + "\n\nExit codes: 0 all is well, 1 the run has failed (or preflight has found something), 2 the call was wrong, "

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from scripts.pipelines.context import Context
     from scripts.pipelines.runs.model import Outcome
 
-_ENDS = {"FAILED": "failed", "TIMED_OUT": "ran out of time", "ABORTED": "was stopped"}
+ENDS = {"FAILED": "failed", "TIMED_OUT": "ran out of time", "ABORTED": "was stopped"}
 
 
 def show_end(context: Context, run: Outcome) -> None:
     """Say how it ended, what became of the rows, and what to do next."""
     screen, took = context.screen, duration(run.seconds())
     if not run.succeeded:
-        screen.failed(f"{run.name} {_ENDS.get(run.status, run.status)} after {took}")
+        screen.failed(f"{run.name} {ENDS.get(run.status, run.status)} after {took}")
         if run.error:
             screen.line(run.error, indent=2, style="bold")
         if run.cause:

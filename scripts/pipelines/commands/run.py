@@ -100,7 +100,8 @@ def procedure(
         "arguments": [_argument(text) for text in arguments] or None,
         "singleton": singleton,
     }
-    _start(context, Pipeline.PROCEDURE, ProcedureRequest, fields, **common)
+    document = _document(common.pop("payload"), common.pop("settings"), fields)
+    _start(context, Pipeline.PROCEDURE, ProcedureRequest, document, **common)
 
 
 @command.command(
@@ -142,31 +143,23 @@ def load(context: Context, /, **given: Any) -> None:
 
     Without options, what the stack is configured for. Further fields of the input by --set or --input: see README.
     """
-    common = {name: given.pop(name) for name in ("payload", "settings", "name", "no_watch", "every")}
+    payload, settings = given.pop("payload"), given.pop("settings")
+    common = {name: given.pop(name) for name in ("name", "no_watch", "every")}
     if given["columns"] is not None:
         given["columns"] = given["columns"].split(",")
-    _start(context, Pipeline.LOAD, LoadRequest, given, **common)
+    _start(context, Pipeline.LOAD, LoadRequest, _document(payload, settings, given), **common)
 
 
 def _start(
     context: Context,
     pipeline: Pipeline,
     model: type[ExecutionInput],
-    fields: dict[str, Any],
+    document: dict[str, Any],
     *,
-    payload: TextIOBase | None,
-    settings: Sequence[str],
     name: str | None,
     no_watch: bool,
     every: float,
 ) -> None:
-    document: Any = _json(payload.read(), "The input file") if payload else {}
-    if not isinstance(document, dict):
-        raise InvalidInput("give a JSON object.")
-    document |= {field: value for field, value in fields.items() if value is not None}
-    for setting in settings:
-        field, _, value = setting.partition("=")
-        document[field] = _json(value, f"--set {field}")
     parse_input(model, document)
     states = context.stack.client("stepfunctions")
     name = name or f"{pipeline.value}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -184,6 +177,18 @@ def _start(
             context.screen.document(documents.outcome(context.reader.find(name)))
         return
     follow(context, name, every)
+
+
+def _document(payload: TextIOBase | None, settings: Sequence[str], fields: dict[str, Any]) -> dict[str, Any]:
+    """The input: the file's fields, then those of options, then those of --set."""
+    document: Any = _json(payload.read(), "The input file") if payload else {}
+    if not isinstance(document, dict):
+        raise InvalidInput("give a JSON object.")
+    document |= {field: value for field, value in fields.items() if value is not None}
+    for setting in settings:
+        field, _, value = setting.partition("=")
+        document[field] = _json(value, f"--set {field}")
+    return document
 
 
 def _argument(text: str) -> Any:
