@@ -1,0 +1,257 @@
+"""What the report says of a run: figures that hang together, whatever the run has come to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dynamo_load.accounting.course import Leg
+from scripts.pipelines.report import words
+from scripts.pipelines.report.balance import Rejects
+from scripts.pipelines.report.contents import Contents, contents
+from scripts.pipelines.runs.model import Failure, Load, Run
+from target.table import WriteCapacity
+from tests.unit.report import made_runs
+from tests.unit.report.conftest import NONE_REJECTED, report
+from tests.unit.report.made_runs import after
+
+NINE_REJECTED = Rejects({"number_out_of_range": 2, "key_empty": 7}, all_read=True)
+
+
+def told(run: Run, rejects: Rejects = NONE_REJECTED, looked_at: float = 165) -> Contents:
+    return contents(
+        run, rejects, stack="redshift-pipelines", looked_at=after(looked_at), dollars_per_million_write_units=0.625
+    )
+
+
+def figures(found: Contents) -> dict[str, str]:
+    return {figure.label: figure.value for figure in found.figures}
+
+
+def with_plan(run: Run, **fields: Any) -> Run:
+    assert run.load
+    return replace(run, load=Load(replace(run.load.plan, **fields), run.load.pieces))
+
+
+def on_table(run: Run, capacity: WriteCapacity) -> Run:
+    assert run.load
+    mapping = run.load.plan.mapping
+    return with_plan(run, mapping=replace(mapping, target=replace(mapping.target, capacity=capacity)))
+
+
+class TestLoad:
+    def test_every_row_is_in_the_balance_once(self) -> None:
+        found = told(made_runs.finished_load(), NINE_REJECTED)
+        assert [(part.label, part.rows) for part in found.balance] == [
+            ("Written", "1,299,991"),
+            ("Unchanged, left alone", "700,000"),
+            ("Rejected", "9"),
+        ]
+        assert sum(part.width for part in found.balance) == pytest.approx(1_000, abs=0.2)
+        assert found.balance[1].begin == pytest.approx(found.balance[0].width, abs=0.2)
+        assert figures(found)["Rows written"] == "1,299,991"
+
+    def test_rejects_stand_by_reason_the_most_first(self) -> None:
+        found = told(made_runs.finished_load(), NINE_REJECTED)
+        assert [(part.label, part.rows) for part in found.rejects] == [("key_empty", "7"), ("number_out_of_range", "2")]
+        assert found.rejects_at == "s3://redshift-pipelines-data/rejects/nightly-2026-11-26-0f1e2d3c/"
+        assert "Only these were read" not in found.rejects_told
+        assert "Only these were read" in told(made_runs.finished_load(), Rejects({"x": 1}, all_read=False)).rejects_told
+
+    def test_states_stand_in_their_order_with_their_time(self) -> None:
+        found = told(made_runs.finished_load())
+        assert [(state.name, state.took) for state in found.states][:3] == [
+            ("Prepare Load", "3.1 s"),
+            ("Unload Redshift Table", "1 min 24 s"),
+            ("List Unloaded Files", "5.1 s"),
+        ]
+        assert "Is The Table Free?" not in {state.name for state in found.states}
+
+    def test_a_state_that_was_entered_again_has_one_row_and_its_failures_are_told(self) -> None:
+        visited = made_runs.stages(("Prepare Load", 2), ("Wait For The Table", 60), ("Prepare Load", 3), ("Loaded", 0))
+        failures = (Failure("AwsUnavailable", "", after(1)), Failure("AwsUnavailable", "", after(1)))
+        run = made_runs.run(None, (replace(visited[0], failures=failures), *visited[1:]))
+        prepare, wait = told(run).states
+        assert (prepare.took, prepare.note, prepare.failed) == ("5.0 s", "2 times; 2 failed: AwsUnavailable", False)
+        assert (wait.name, wait.note) == ("Wait For The Table", "")
+
+    def test_what_took_next_to_no_time_is_named_below(self) -> None:
+        found = told(made_runs.large_load(pieces=400), looked_at=1e6)
+        assert [state.name for state in found.states] == ["Unload Redshift Table", "Load Pieces"]
+        assert "Prepare Load, List Unloaded Files, Begin Load, Verify Load" in found.states_left_out
+
+    def test_slowest_pieces_come_first_and_no_more_than_ten(self) -> None:
+        run = made_runs.finished_load()
+        assert run.load
+        slowest = sorted(run.load.pieces, key=lambda piece: -piece.tally.seconds)
+        assert [piece.name for piece in told(run).slowest] == [piece.piece for piece in slowest[:10]]
+
+    def test_rows_sent_in_vain_stand_above_those_that_were_settled(self) -> None:
+        curve, loaders = told(made_runs.finished_load()).curve, told(made_runs.finished_load()).loaders
+        assert curve
+        assert loaders
+        assert curve.in_vain
+        assert loaders.throttled
+        assert "times a row was sent in vain" in curve.told
+        calm = told(made_runs.paced_load())
+        assert calm.curve
+        assert calm.loaders
+        assert (calm.curve.in_vain, calm.loaders.throttled) == ("", "")
+        assert "The table never throttled" in calm.curve.told
+
+    def test_rows_sent_in_vain_are_none_of_those_that_were_settled(self) -> None:
+        load = made_runs.finished_load().load
+        assert load
+        one = replace(
+            load.pieces[0], legs=(Leg(4.0, 1_000, 900), Leg(6.0, 600, 0)), updated_at=load.pieces[0].started_at + 10
+        )
+        found = told(replace(made_runs.finished_load(), load=Load(load.plan, (one,)))).curve
+        assert found
+        assert found.told.startswith("At most 250 rows per second were settled")
+        assert found.most == "500"
+
+    def test_the_limit_is_drawn_where_there_is_one_and_rows_tell_what_it_means(self) -> None:
+        paced = told(made_runs.paced_load()).curve
+        assert paced
+        assert paced.limit is not None
+        assert paced.limit_label == "write budget, 5,000 write units per second"
+        assert "limit" not in report(made_runs.finished_load()).split("</style>")[1]
+        free = with_plan(made_runs.paced_load(), limits=replace(made_runs.plan(1, 1).limits))
+        for capacity, label in (
+            (WriteCapacity(provisioned=4_500), "the capacity of the table, 4,500 write units per second"),
+            (WriteCapacity(on_demand_maximum=400_000), ""),
+            (WriteCapacity(warm=4_500), ""),
+        ):
+            found = told(on_table(free, capacity)).curve
+            assert found
+            assert found.limit_label == label
+
+    def test_a_load_from_before_there_were_legs_has_no_curve_but_all_else(self) -> None:
+        run = made_runs.paced_load()
+        assert run.load
+        bare = tuple(replace(piece, legs=()) for piece in run.load.pieces)
+        found = told(replace(run, load=Load(run.load.plan, bare)))
+        assert found.curve is None
+        assert found.slowest[0].spark == ""
+        assert found.loaders
+
+    def test_a_failed_load_says_why_and_where(self) -> None:
+        found = told(made_runs.failed_load())
+        assert (found.tone, found.outcome, found.error) == ("bad", "Failed", "RowsUnaccounted")
+        assert [state.name for state in found.states if state.failed] == ["Verify Load"]
+        assert found.failed_pieces == []
+        assert {piece.state for piece in found.slowest} >= {"failed at row 18,750", "loaded"}
+        assert found.balance[-1].label == "Unaccounted for"
+        quiet = replace(made_runs.failed_load(), cause="2 pieces were not finished.")
+        assert [name for name, _ in told(quiet).failed_pieces] == ["00005", "00006"]
+
+    def test_a_running_load_says_how_far_it_is_and_how_long_it_will_take(self) -> None:
+        found = told(made_runs.running_load())
+        assert found.outcome == "Running"
+        assert figures(found)["Settled"] == "29.4 %"
+        assert "To go" in figures(found)
+        assert found.balance[-1].label == "Not settled yet"
+        assert found.ended == ""
+        assert {piece.state.split()[0] for piece in found.slowest} >= {"loaded", "loading"}
+
+    def test_a_load_that_has_no_plan_yet_is_shown_as_far_as_it_is(self) -> None:
+        visited = made_runs.stages(("Prepare Load", 3), ("Unload Redshift Table", 60))
+        run = made_runs.run(None, (visited[0], replace(visited[1], left_at=None)), "RUNNING", input=None)
+        found = told(run)
+        assert found.title == "nightly-2026-11-26"
+        assert found.states[-1].took == "2 min 42 s"
+        assert report(run)
+
+    def test_one_without_rows_and_one_whose_ledger_has_expired_are_shown(self) -> None:
+        empty = made_runs.run(Load(made_runs.plan(0, 0), ()), made_runs.stages(("Load Pieces", 1), ("Loaded", 0)))
+        assert [(part.label, part.rows, part.share) for part in told(empty).balance] == [("Written", "0", "none")]
+        assert report(empty)
+        gone = made_runs.run(Load(made_runs.plan(50, 1), ()), made_runs.stages(("Load Pieces", 1), ("Loaded", 0)))
+        assert "30 days" in told(gone).balance_note
+        assert told(gone).balance == []
+
+
+class TestProcedure:
+    def test_it_is_named_and_what_redshift_said_is_there(self) -> None:
+        found = told(made_runs.procedure())
+        assert found.title == "public.sp_etl_log_etl_event"
+        assert figures(found)["At Redshift"] == "41 s"
+        assert [(row.kind, row.status) for row in found.statements] == [("CALL of the procedure", "FINISHED")]
+        assert (found.balance, found.curve, found.loaders) == ([], None, None)
+
+    def test_where_redshift_tells_only_the_role_the_history_is_asked(self) -> None:
+        run = made_runs.procedure()
+        untold = replace(run.statements[0], is_told=False, seconds=None)
+        output = {"statement_id": untold.statement_id, "duration_seconds": 40.8}
+        stage = replace(run.stages[0], output=output)
+        assert told(replace(run, statements=(untold,), stages=(stage,))).statements[0].took == "41 s"
+        assert told(replace(run, statements=(untold,))).statements[0].took == "not told"
+
+    def test_a_failed_one_shows_the_error_and_the_advice(self) -> None:
+        page = report(made_runs.procedure(status="FAILED"), advice="Look at Redshift.\n\nThen start it again.")
+        assert "<p>Look at Redshift.</p>" in page
+        assert "StatementFailed" in page
+
+
+class TestBill:
+    def test_writes_are_what_dynamodb_counted_and_the_rest_follows_its_formula(self) -> None:
+        found = told(made_runs.finished_load())
+        run = made_runs.finished_load()
+        assert run.load
+        cost = {line.what: line for line in found.bill.cost}
+        total = run.load.total
+        assert cost["Writes to the target table"].dollars == pytest.approx(total.write_units * 0.625 / 1e6)
+        assert cost["Loaders"].dollars == pytest.approx(total.seconds * 1_769 / 1_024 * 0.0000133334)
+        assert cost["Step Functions"].arithmetic == "105 state transitions x $0.025 per 1,000"
+        assert cost["Unloaded files"].dollars == pytest.approx(310 * 2_000_000 / 1024**3 * 0.5 * 0.023)
+        assert found.bill.total == pytest.approx(sum(line.dollars for line in found.bill.cost))
+        assert figures(found)["Cost"] == words.dollars(found.bill.total)
+        assert all(line.source.partition("https://")[2] for line in (*found.bill.cost, *found.bill.saved))
+
+    def test_what_unchanged_rows_would_have_cost_is_saved(self) -> None:
+        saved = told(made_runs.finished_load()).bill.saved
+        assert saved[0].what == "700,000 rows that had not changed"
+        assert saved[0].dollars == pytest.approx(700_000 * 0.625 / 1e6)
+        assert "Saved" not in figures(told(made_runs.paced_load()))
+
+    def test_nobody_waited_for_redshift(self) -> None:
+        (line,) = told(made_runs.procedure()).bill.saved
+        assert line.dollars == pytest.approx(41.6 * 0.25 * 0.0000133334)
+        hours = replace(made_runs.procedure(), stages=made_runs.stages(("Run Stored Procedure", 7_200)))
+        assert "900 s" in told(hours).bill.saved[0].what
+
+    def test_a_dry_run_writes_nothing_and_provisioned_units_are_paid_anyway(self) -> None:
+        dry = told(with_plan(made_runs.finished_load(), dry_run=True))
+        assert "Writes to the target table" not in {line.what for line in dry.bill.cost}
+        assert figures(dry)["To be written"] == "1,299,991"
+        hourly = told(on_table(made_runs.finished_load(), WriteCapacity(provisioned=5_000)))
+        assert "Writes to the target table" not in {line.what for line in hourly.bill.cost}
+        assert "5,000 provisioned write units are paid by the hour" in hourly.bill.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (words.seconds(0.04), "0.0 s"),
+        (words.seconds(9.97), "10 s"),
+        (words.seconds(59.6), "1 min"),
+        (words.seconds(3_600), "1 h"),
+        (words.seconds(5_000), "1 h 23 min"),
+        (words.seconds(200_000), "2 d 7 h"),
+        (words.share(1, 10_000_000), "< 0.1 %"),
+        (words.share(9_999_999, 10_000_000), "> 99.9 %"),
+        (words.share(3, 3), "100 %"),
+        (words.dollars(0), "$0.00"),
+        (words.dollars(0.000001), "< $0.0001"),
+        (words.dollars(0.0004321), "$0.00043"),
+        (words.dollars(1234.5), "$1,234.50"),
+        (words.short(950), "950"),
+        (words.short(12_500), "12.5k"),
+        (words.short(3_000_000_000), "3G"),
+        (words.size(620_000_000), "620 MB"),
+    ],
+)
+def test_figures_are_rounded_so_that_they_stay_true(said: str, expected: str) -> None:
+    assert said == expected
