@@ -190,7 +190,7 @@ class TestProcedure:
         assert told(replace(run, statements=(untold,))).statements[0].took == "not told"
 
     def test_a_failed_one_shows_the_error_and_the_advice(self) -> None:
-        page = report(made_runs.procedure(status="FAILED"), advice="Look at Redshift.\n\nThen start it again.")
+        page = report(made_runs.procedure(status="FAILED"), advice="Look at Redshift.\nThen start it again.")
         assert "<p>Look at Redshift.</p>" in page
         assert "StatementFailed" in page
 

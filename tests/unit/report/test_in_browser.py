@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HOSTILE = "\"'><script>document.title='owned'</script><img src=x onerror=alert(1)>{{ 7*7 }}</style></pre>"
 REJECTS = Rejects({"key_empty": 6, "number_out_of_range": 2, "refused_by_dynamodb": 1}, all_read=True)
-ADVICE = "Some loaders failed.\n\nMend what the cause names and load again, or go on with `resume`."
+ADVICE = "Some loaders failed.\nMend what the cause names and load again, or go on with `resume`."
 PAGES = {
     "finished": lambda: report(made_runs.finished_load(), REJECTS),
     "paced": lambda: report(made_runs.paced_load()),
