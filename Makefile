@@ -86,19 +86,19 @@ $(VENV)/bin/python $(CHECKOV_VENV)/bin/python $(AUDIT_VENV)/bin/python:
 
 $(LOCAL_STAMP): | $(VENV)/bin/python
 	@echo "Installing the local AWS and the SAM CLI into $(VENV) (700 MB, once; about a minute and a half) ..."
-	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r local/requirements.txt
+	@"$(VENV)/bin/python" local/install.py -r local/requirements.txt
 	@touch $@
 
 $(DEVELOPER_STAMP): | $(VENV)/bin/python
 	@echo "Installing what development needs into $(VENV) (1 GB, once; about two minutes) ..."
-	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@"$(VENV)/bin/python" local/install.py -r requirements.txt
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
 		--target "$(VENV)/newest-botocore" -r $(NEWEST_BOTOCORE)
 	@touch $(LOCAL_STAMP) $@
 
 $(CHECKOV_STAMP): | $(CHECKOV_VENV)/bin/python
 	@echo "Installing checkov into $(CHECKOV_VENV) (300 MB, once; about half a minute) ..."
-	@"$(CHECKOV_VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/checkov-requirements.txt
+	@"$(CHECKOV_VENV)/bin/python" local/install.py -r tests/checkov-requirements.txt
 	@touch $@
 
 $(AUDIT_VENV)/bin/pip-audit: tests/audit-requirements.txt | $(AUDIT_VENV)/bin/python

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -36,7 +37,7 @@ def main() -> int:
     try:
         _demonstrate(_rows(), display)
     except FAILURES as error:
-        display.failed(f"{type(error).__name__}: {error}")
+        display.failed(str(error))
         return 1
     except KeyboardInterrupt:
         display.failed("interrupted; everything is stopped")
@@ -47,8 +48,9 @@ def main() -> int:
 
 def _rows() -> int:
     given = os.environ.get("ROWS", str(ROWS))
-    expect(given.isascii() and given.isdigit() and int(given) > 0, f"ROWS is {given!r}, not a number of rows")
-    return int(given)
+    rows = int(re.sub("[,_]", "", given)) if re.fullmatch("[0-9]+|[0-9]{1,3}([,_][0-9]{3})+", given) else 0
+    expect(rows > 0, f"ROWS is {given!r}, not a number of rows: give one like 20000 or 20,000")
+    return rows
 
 
 def _demonstrate(rows: int, display: Display) -> None:

@@ -33,6 +33,8 @@ FLAWED_QUERY = (
 )
 FLAWS = 3
 ROWS_BETWEEN_NOTES = 100_000
+# Of the example whose row and item are shown.
+SHOWN = (KEY, "product_title", "star_rating", "verified_purchase", "review_date")
 # What happens to the source before it is loaded again, each to about one row in a hundred.
 _CHANGED, _VANISHED, _COPIED = ("customer_id LIKE '%07'", "customer_id LIKE '%11'", "customer_id LIKE '%23'")
 _UPDATE = f"UPDATE {reviews_table.NAME} SET helpful_votes = helpful_votes + 1 WHERE {_CHANGED}"  # noqa: S608
@@ -60,6 +62,7 @@ def show(
         reviews_table.fill(aws, rows)
     execution = _run(aws, outputs, {"mode": "mirror"}, display)
     expect(execution.status == "SUCCEEDED", f"it ended {execution.status}: {execution.error}: {execution.cause}")
+    display.done("the execution has succeeded, with this output:")
     display.line(json.dumps(execution.output))
     _prove_equal(aws, outputs, redshift, display, rows)
 
@@ -71,6 +74,7 @@ def show(
             note(statement)
     execution = _run(aws, outputs, {"mode": "mirror"}, display)
     expect(execution.status == "SUCCEEDED", f"it ended {execution.status}: {execution.error}: {execution.cause}")
+    display.done("the execution has succeeded, with this output:")
     display.line(json.dumps(execution.output))
     unchanged = rows - vanished - changed
     figures = {"rows_written": changed + new, "rows_deleted": vanished, "rows_unchanged": unchanged}
@@ -86,7 +90,8 @@ def show(
     display.heading("A load with rows that DynamoDB can never accept")
     execution = _run(aws, outputs, {"query": FLAWED_QUERY}, display)
     expect(execution.status == "FAILED", f"it should have ended FAILED, but ended {execution.status}")
-    display.line(f"{execution.error}: {execution.cause}")
+    display.done(f"the execution has failed, as it should: {execution.error}")
+    display.line(execution.cause)
     rejects = _rejects(aws.client("s3"), outputs["DataBucketName"], execution)
     for reject in rejects:
         display.line(f"{reject['reason']:<14}  {reject['row']['product_title']:<26}  {reject['detail']}")
@@ -117,7 +122,21 @@ def _prove_equal(aws: LocalAws, outputs: Mapping[str, str], redshift: DataApi, d
     expect(compared.rows == rows, f"the source should hold {rows:,} rows, but holds {compared.rows:,}")
     expect(items == rows, f"the target should hold {rows:,} items, but holds {items:,}")
     expect(not compared.difference, compared.difference)
-    display.done(f"all {items:,} items have the keys and values of the {compared.rows:,} rows")
+    display.done(f"all {items:,} items have the keys and values of the {compared.rows:,} rows, such as:")
+    (row,) = redshift.query(f"SELECT {', '.join(SHOWN)} FROM {reviews_table.NAME} ORDER BY {KEY} LIMIT 1")  # noqa: S608
+    item = dynamodb.get_item(TableName=outputs["TargetTableName"], Key={KEY: {"S": row[KEY]}})["Item"]
+    display.beside(
+        ("row in Redshift", "item in DynamoDB"),
+        [(name, _row_value(row[name]), _item_value(item.get(name))) for name in SHOWN],
+    )
+
+
+def _row_value(value: Any) -> str:
+    return "NULL" if value is None else str(value)
+
+
+def _item_value(attribute: Mapping[str, Any] | None) -> str:
+    return "left out" if attribute is None else json.dumps(attribute, ensure_ascii=False)
 
 
 def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], display: Display) -> Execution:
@@ -136,9 +155,7 @@ def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], dis
             if "plan" in listed:  # which it isn't if listing failed
                 ledger.show(progress, listed["plan"])
 
-        execution = executions.wait(states, arn, timeout_seconds=1800, while_running=look)
-    display.done(f"execution {execution.status}")
-    return execution
+        return executions.wait(states, arn, timeout_seconds=1800, while_running=look)
 
 
 class _Ledger:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from local.stack import LocalAws
 
 DEMO_SECONDS = 300
+# What each statement goes through, whatever is seen of it.
+STAGES = ["redshift-storedproc-event-|", "SUBMITTING  the Lambda keeps", "SUBMITTED   Redshift runs the statement"]
 
 
 def run_demo(temporary: Path, rows: str) -> subprocess.CompletedProcess[str]:
@@ -36,23 +38,32 @@ def run_demo(temporary: Path, rows: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_demo_shows_both_pipelines_and_leaves_nothing(temporary_directory: Path) -> None:
-    demo = run_demo(temporary_directory, "300")
+    demo = run_demo(temporary_directory, "1,000")
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
     in_order = [
         "✓ build and deploy the stack",
         "→ Run Stored Procedure",
-        "✓ execution SUCCEEDED",
+        *STAGES,
+        "FINISHED    Redshift's event came",
+        "✓ the execution has succeeded",
         "✓ public.etl_events holds",
-        "✓ execution FAILED",
+        "→ Run Stored Procedure",
+        *STAGES,
+        "FAILED      Redshift's event came",
+        "→ Raised By A Function?",
+        "→ Notify Support",
+        "→ Stored Procedure Failed",
+        "✓ the execution has failed, as it should: StatementFailed",
         "procedure public.sp_missing",
         "Mail to support: local-RedshiftDataApiSPProces failed",
-        "✓ copy 300 reviews into Redshift",
+        "✓ copy 1,000 reviews into Redshift",
         "→ Load Pieces",
-        "300 of 300 rows",
-        "✓ execution SUCCEEDED",
-        "✓ all 300 items have the keys and values of the 300 rows",
-        "TooManyRejects: 3 of",
+        "1,000 of 1,000 rows",
+        "✓ the execution has succeeded",
+        "✓ all 1,000 items have the keys and values of the 1,000 rows",
+        "row in Redshift",
+        "✓ the execution has failed, as it should: TooManyRejects",
         "key_missing",
         "Mail to support: local-RedshiftToDynamoProces failed",
         "All as it should be",
@@ -64,12 +75,12 @@ def test_the_demo_shows_both_pipelines_and_leaves_nothing(temporary_directory: P
     assert list(temporary_directory.iterdir()) == []
 
 
-@pytest.mark.parametrize("rows", ["many", "0", "-5"])
+@pytest.mark.parametrize("rows", ["many", "0", "-5", "20,00"])
 def test_a_number_of_rows_that_is_none_ends_the_demo_at_once(temporary_directory: Path, rows: str) -> None:
     demo = run_demo(temporary_directory, rows)
 
     assert demo.returncode == 1
-    assert f"ROWS is '{rows}', not a number of rows" in demo.stdout
+    assert f"\n  ✗ ROWS is '{rows}', not a number of rows" in f"\n{demo.stdout}"
 
 
 def test_the_comparison_finds_what_is_missing_and_what_differs(aws: LocalAws, redshift: DataApi) -> None:
