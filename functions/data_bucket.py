@@ -13,7 +13,7 @@ def load_id(execution_arn: str, statement_name: str) -> str:
 
 
 def unload_prefix(load_id: str) -> str:
-    """What UNLOAD writes; only one UNLOAD ever does.
+    """What UNLOAD writes; only one UNLOAD ever does, or a replay in its place.
 
     So UNLOAD can stay at its default, to refuse a prefix that is not empty, and nothing needs the right to delete.
     """
@@ -38,6 +38,11 @@ def rejects_prefix(load_id: str) -> str:
 def rejects_url(bucket: str, load_id: str) -> str:
     """Where the rejected rows are, for people."""
     return f"s3://{bucket}/{rejects_prefix(load_id)}"
+
+
+def corrected_prefix(load_id: str) -> str:
+    """Where a person puts what he has made of the rejected rows, for a replay."""
+    return f"corrected/{load_id}/"
 
 
 def records_prefix(table: str, made: str) -> str:

@@ -76,6 +76,14 @@ class RejectsNotStored(TransientError):
     """Rejected rows could not be stored in S3; nothing is counted as rejected before it is stored."""
 
 
+class CorrectedRowsMissing(PipelineError):
+    """There is no corrected copy of the rejects that the input wants to replay."""
+
+
+class CorrectedRowsInvalid(PipelineError):
+    """The corrected copy of a load's rejects is not one: no JSON, another load's lines, values of another type."""
+
+
 class LedgerUnavailable(TransientError):
     """The ledger table could not be read or written."""
 

@@ -81,7 +81,8 @@ class LoadPlan:
     `load_id` names the load in the ledger and in the data bucket `bucket`, where the Distributed Map reads
     `pieces_key`; `pieces`, `files`, `rows` and `bytes` are totals. `refresh` is None if every row is written and none
     noted (mode `upsert`). A `dry_run` writes no item and no record. `verify_sample` is how many items of the whole load
-    are read back. `progress` is how far an incremental load will have come. `mode` is the input's.
+    are read back. `progress` is how far an incremental load will have come. `mode` is the input's, or `replay` of a
+    load that replays the rejects of `replayed`, directly or by replays between.
     """
 
     load_id: str
@@ -98,6 +99,12 @@ class LoadPlan:
     verify_sample: int = 0
     progress: Progress | None = None
     mode: str = "upsert"
+    replayed: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """The load whose rows these were at first: itself, unless it is a replay."""
+        return self.replayed or self.load_id
 
     @property
     def loaders(self) -> int:

@@ -43,5 +43,9 @@ class FullLoadNeeded(PipelineError):
     """Only newer rows were unloaded, but nothing is known of the others any more."""
 
 
+class LoadNotReplayable(PipelineError):
+    """The rejects of a load can't be replayed: it is gone, or not done, or its table was changed since."""
+
+
 class LoadNotResumable(PipelineError):
     """The load that the input wants to go on with is not there any more, or its table was changed since."""

@@ -10,9 +10,10 @@ from data_bucket import pieces_key, plan_key, unload_prefix
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits, LoadPlan, Piece, Refresh
 from dynamo_load.reading.piece_reader import row_group_rows
-from unload.asked import AskedLoad
+from records.table_state import Progress
 from unload.listing import CONNECTIONS
 from unload.manifest import Manifest, UnloadedFile
+from unload.request import LoadRequest
 from unload.work_list import as_json, cut, in_buckets, rows_per_piece
 
 if TYPE_CHECKING:
@@ -26,8 +27,11 @@ def plan_load(
     manifest: Manifest,
     mapping: ItemMapping,
     limits: LoadLimits,
-    asked: AskedLoad,
+    request: LoadRequest,
     refresh: Refresh | None,
+    *,
+    progress: Progress | None = None,
+    replayed: str | None = None,
 ) -> LoadPlan:
     """Cut the unloaded rows into pieces, write these and the plan to S3, and return it; the same for the same files.
 
@@ -49,10 +53,11 @@ def plan_load(
         mapping=mapping,
         limits=limits,
         refresh=refresh,
-        dry_run=asked.request.dry_run,
-        verify_sample=asked.request.verify_sample,
-        progress=asked.progress,
-        mode=asked.request.mode,
+        dry_run=request.dry_run,
+        verify_sample=request.verify_sample,
+        progress=progress,
+        mode="replay" if replayed else request.mode,
+        replayed=replayed,
     )
     for key, body in ((plan.pieces_key, as_json(pieces)), (plan_key(load_id), json.dumps(asdict(plan)).encode())):
         s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")

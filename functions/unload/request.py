@@ -12,7 +12,9 @@ from execution_input import ExecutionInput
 _MAX_LOADERS = 10_000
 
 # The limits of a load don't change what it does, nor does waiting for its table.
-_WITH_RESUME = frozenset({"resume", "wait", *(field.name for field in fields(LoadLimits))})
+_WITH_ANY = frozenset({"wait", *(field.name for field in fields(LoadLimits))})
+_WITH_RESUME = _WITH_ANY | {"resume"}
+_WITH_REPLAY = _WITH_ANY | {"replay", "write_over", "dry_run", "verify_sample"}
 
 # A loader keeps its share, and reads it back within the half minute that it has at its end.
 _MOST_SAMPLED = 100_000
@@ -48,7 +50,8 @@ class LoadRequest(ExecutionInput):
     query no longer returns, unless that is more than the share `deletes_allowed` of what is known. `full` forgets what
     is known, and begins anew; `unique` does so for `upsert`, so that the last row of a key is written, and only that.
     `incremental` unloads only newer rows. `verify_sample` items are read back at the end.
-    `resume` goes on with the failed load of that name.
+    `resume` goes on with the failed load of that name, `replay` loads the corrected copy of its rejects: also over what
+    later loads have written, if `write_over` says so.
     """
 
     query: str | None = None
@@ -71,12 +74,23 @@ class LoadRequest(ExecutionInput):
     incremental: Incremental | None = None
     verify_sample: Annotated[int, Field(ge=0, le=_MOST_SAMPLED)] = 0
     resume: LoadName | None = None
+    replay: LoadName | None = None
+    write_over: bool = False
+
+    @model_validator(mode="after")
+    def _repeats_nothing(self) -> Self:
+        given = self.model_fields_set
+        if self.resume is not None and (others := sorted(given - _WITH_RESUME)):
+            raise ValueError(f"a load that is resumed is what it was: leave out {', '.join(others)}")
+        if self.replay is not None and (others := sorted(given - _WITH_REPLAY)):
+            raise ValueError(f"rejects are replayed as their load was: leave out {', '.join(others)}")
+        if self.replay is None and self.write_over:
+            raise ValueError("write_over belongs to replay: any other load writes over what has its keys anyway")
+        return self
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         given = self.model_fields_set
-        if self.resume is not None and (others := sorted(given - _WITH_RESUME)):
-            raise ValueError(f"a load that is resumed is what it was: leave out {', '.join(others)}")
         if self.query is not None and self.table is not None:
             raise ValueError("give query or table, not both")
         if self.table is None and (self.columns is not None or self.where is not None):

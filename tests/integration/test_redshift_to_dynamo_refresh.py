@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -281,6 +282,36 @@ def test_a_load_that_failed_is_resumed_without_another_unload_until_another_one_
     assert nothing_new["write_units"] == 0
     refused = failed_by("LoadNotResumable", pipeline.run({"resume": load_id}))
     assert nothing_new["load_id"] in refused.cause
+
+
+def test_rejects_are_replayed_once_they_are_corrected_and_the_next_refresh_knows_them(pipeline: Pipeline) -> None:
+    prices = Pair(pipeline, "local-tariffs", {"article": "S"}, "article VARCHAR(20), price DOUBLE PRECISION")
+    prices.insert(*(f"'{n:03}', {n}" for n in range(60)), "'bad', 'NaN'", "'worse', 'NaN'")
+    first = prices.load(mode="mirror", rejects_allowed=2)
+    bucket = pipeline.outputs["DataBucketName"]
+    lines = [
+        json.loads(line)
+        for key in pipeline.objects(f"rejects/{first['load_id']}/")
+        for line in pipeline.s3.get_object(Bucket=bucket, Key=key)["Body"].read().splitlines()
+    ]
+    bad = next(line for line in lines if line["row"]["article"] == "bad")
+    bad["row"]["price"] = 99.5
+    body = "\n".join(map(json.dumps, lines)).encode()
+    pipeline.s3.put_object(Bucket=bucket, Key=f"corrected/{first['load_id']}/mine.jsonl", Body=body)
+    statements = pipeline.statements()
+
+    replayed = figures_of(pipeline.run({"replay": first["load_id"], "rejects_allowed": 1}))
+
+    assert (replayed["mode"], replayed["table"]) == ("replay", prices.name)
+    assert (replayed["rows_unloaded"], replayed["rows_written"], replayed["rows_rejected"]) == (2, 1, 1)
+    assert pipeline.statements() == statements
+    assert {"article": {"S": "bad"}, "price": {"N": "99.5"}} in prices.items()
+    prices.sql(f"UPDATE {prices.source} SET price = 99.5 WHERE article = 'bad'")
+    prices.sql(f"DELETE FROM {prices.source} WHERE article = 'worse'")
+    after = prices.load(mode="mirror")
+    assert counts(after) == {"unloaded": 61, "written": 0, "unchanged": 61, "deleted": 0}
+    refused = failed_by("LoadNotReplayable", pipeline.run({"replay": first["load_id"]}))
+    assert after["load_id"] in refused.cause
 
 
 def test_rows_that_go_back_to_what_they_were_before_a_load_that_failed_are_written_again(pipeline: Pipeline) -> None:

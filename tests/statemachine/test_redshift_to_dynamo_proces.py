@@ -119,8 +119,9 @@ def plan(
     }
 
 
-def prepared(held_by: str | None = None, *, count: bool = False, resumed: Any = None) -> Result:
-    return payload({"target": TARGET, "held_by": held_by, "known": KNOWN, "count": count, "resumed": resumed})
+def prepared(held_by: str | None = None, *, count: bool = False, resumed: Any = None, replays: bool = False) -> Result:
+    answer = {"target": TARGET, "held_by": held_by, "known": KNOWN, "count": count}
+    return payload(answer | {"resumed": resumed, "replays": replays})
 
 
 def listed(rows: int = 3, **how: Any) -> Result:
@@ -314,6 +315,19 @@ class TestResume:
         run = machine.run({"resume": "x"}, all_well(prepare=waits))
         assert (run.status, run.waits) == ("SUCCEEDED", [60])
         assert run.states[:6] == [PREPARE, FREE, WAIT, PREPARE, FREE, "Resume Load"]
+
+
+class TestReplay:
+    def test_it_unloads_nothing_and_is_a_load_from_then_on(self, machine: Machine) -> None:
+        run = machine.run({"replay": "x"}, all_well(prepare=[prepared(replays=True)], unload=[throws("Unloaded")]))
+        assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
+        assert run.states == [PREPARE, FREE, LIST, ANYTHING, BEGIN, PIECES, VERIFY, "Loaded"]
+        assert run.parameters("lambda")[1]["Payload"]["unload"] is None
+
+    def test_it_waits_for_the_table_first(self, machine: Machine) -> None:
+        waits = [prepared("loaders of load x", replays=True), prepared(replays=True)]
+        run = machine.run({"replay": "x"}, all_well(prepare=waits, unload=[throws("Unloaded")]))
+        assert (run.status, run.waits) == ("SUCCEEDED", [60])
 
 
 @pytest.mark.usefixtures("tolerance")

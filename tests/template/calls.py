@@ -51,7 +51,7 @@ class Call:
 
     def elsewhere(self) -> Call:
         """The same call on a resource that it is not for: of another name, or under another prefix of the bucket."""
-        for prefix in ("/unload/", "/loads/", "/rejects/", "/records/"):
+        for prefix in ("/unload/", "/loads/", "/rejects/", "/corrected/", "/records/"):
             if prefix in self.resource:
                 return Call(self.action, self.resource.replace(prefix, "/other/"), self.keys)
         return Call(self.action, f"{self.resource}-other", self.keys)
@@ -112,8 +112,13 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
         ],
         LIST: [
             *_calls("s3", "ListBucket", BUCKET),
-            *_calls("s3", "GetObject", f"{BUCKET}/unload/x/0000.parquet"),
+            *(
+                call
+                for key in ("unload/x/0", "loads/x/plan.json", "rejects/x/0.jsonl", "corrected/x/0.jsonl")
+                for call in _calls("s3", "GetObject", f"{BUCKET}/{key}")
+            ),
             *_calls("s3", "PutObject", f"{BUCKET}/loads/x/pieces.json"),
+            *_calls("s3", "PutObject", f"{BUCKET}/unload/x/corrected.parquet"),
             *_calls("dynamodb", "GetItem UpdateItem", ledger),
         ],
         COMPARE: [

@@ -494,7 +494,13 @@ def test_the_code_writes_the_key_and_the_expiry_of_the_stacks_own_tables(table: 
 
 
 @pytest.mark.parametrize(
-    ("key", "days"), [("unload/x/0000.parquet", 15), ("loads/x/pieces.json", 15), ("rejects/x/00000.jsonl", 90)]
+    ("key", "days"),
+    [
+        ("unload/x/0000.parquet", 15),
+        ("loads/x/pieces.json", 15),
+        ("rejects/x/00000.jsonl", 90),
+        ("corrected/x/00000.jsonl", 90),
+    ],
 )
 def test_objects_of_the_bucket_expire_when_the_readme_says_and_not_before_a_redrive(key: str, days: int) -> None:
     rules = deployed().properties("AWS::S3::Bucket")["DataBucket"]["LifecycleConfiguration"]["Rules"]
@@ -506,7 +512,7 @@ def test_objects_of_the_bucket_expire_when_the_readme_says_and_not_before_a_redr
     assert expirations == [days]
     assert days > REDRIVE_DAYS
     said = " ".join((ROOT / "README.md").read_text().split())
-    assert "under `unload/` and `loads/` after 15 days, and rejects after 90" in said
+    assert "under `unload/` and `loads/` after 15 days, and rejects with their corrections after 90" in said
     assert any(f'"{key.partition("/")[0]}/' in code for code in CODE.values())
 
 

@@ -67,17 +67,23 @@ class RejectedRows:
         ]
         with named_failures(RejectsNotStored):
             self._s3.put_object(
-                Bucket=self._bucket, Key=f"{self._prefix}{name}.jsonl", Body=("\n".join(lines) + "\n").encode()
+                Bucket=self._bucket,
+                Key=f"{self._prefix}{name}.jsonl",
+                # Inside a JSON string, the backslash's escape of a byte that is not UTF-8 is JSON's own.
+                Body=("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"),
             )
 
 
 def _readable(column: pa.Array) -> list[Any]:
-    """Return values that JSON can hold: bytes in base64; exact numbers, times, NaN and infinities as text."""
+    """Return values that JSON can hold: bytes in base64; exact numbers, times, NaN and infinities as text.
+
+    `corrected` reads them back, every value as it was.
+    """
     column = plain_values(column)
     if pa.types.is_large_string(column.type):
-        # Text that isn't UTF-8 may be why the row was rejected.
+        # Text that isn't UTF-8 may be why the row was rejected: byte FF becomes \udcff.
         values = column.cast(pa.large_binary()).to_pylist()
-        return [value if value is None else value.decode("utf-8", "backslashreplace") for value in values]
+        return [value if value is None else value.decode("utf-8", "surrogateescape") for value in values]
     if pa.types.is_timestamp(column.type):
         # Without the zone, for which Arrow would need the system's database of zones; it is always UTC.
         column = column.view(pa.timestamp(column.type.unit))

@@ -131,6 +131,12 @@ def short_columns(lengths: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(column for column, row_bytes in zip(shortest, up_to, strict=True) if row_bytes <= _SHORT_ROW_BYTES)
 
 
+def file_schema(s3: S3Client, bucket: str, key: str) -> pa.Schema:
+    """Return the columns of a file. Raises as PieceReader does."""
+    with _parquet(S3File(s3, bucket, key)) as parquet:
+        return parquet.schema_arrow
+
+
 def row_group_rows(s3: S3Client, bucket: str, key: str, rows: int) -> list[int]:
     """Return the rows of each row group of a file that should have `rows` in all, at the cost of a request or two.
 

@@ -111,6 +111,7 @@ def test_the_plan_tells_the_loaders_what_to_load_and_where() -> None:
             "verify_sample": 0,
             "progress": None,
             "mode": "upsert",
+            "replayed": None,
         },
     }
     assert pieces() == [

@@ -75,6 +75,7 @@ class TestTarget:
             "known": {"buckets": None, "progress": None},
             "count": False,
             "resumed": None,
+            "replays": False,
         }
 
     def test_one_that_does_not_exist_is_named(self) -> None:

@@ -312,7 +312,7 @@ class TestRejects:
         assert set(stage.items()) == {"a", "b"}
         assert counts(tally) == (4, 2, 1, 1)
         assert [(kept["reason"], kept["row"]) for kept in stage.rejects()] == [
-            ("not_utf8", {"id": "Jane Doe\\xff"}),
+            ("not_utf8", {"id": "Jane Doe\udcff"}),
         ]
 
     @pytest.mark.parametrize("bad", ["", "k" * 2_049, None])
@@ -367,7 +367,7 @@ class TestRejects:
             "document": "[1.10]",
             "ratio": "nan",
             "picture": "AP8=",
-            "text": "\\xff",
+            "text": "\udcff",
             "vine": True,
             "nothing": None,
         }
