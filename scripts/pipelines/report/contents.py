@@ -13,6 +13,7 @@ from scripts.pipelines.report.curve import curve
 from scripts.pipelines.report.drawing import TimeAxis
 from scripts.pipelines.report.timeline import loaders, states
 from scripts.pipelines.runs.model import Pipeline
+from scripts.pipelines.wording import duration, moment
 from statements.names import StatementKind
 
 if TYPE_CHECKING:
@@ -114,7 +115,6 @@ def contents(
     *,
     stack: str,
     looked_at: datetime,
-    dollars_per_million_write_units: float,
     advice: str = "",
 ) -> Contents:
     """Put together the report of a run of the stack as it was at `looked_at`; `advice` is what the runbook says."""
@@ -122,7 +122,7 @@ def contents(
     tone, outcome = _OUTCOMES.get(run.status, ("stopped", run.status.capitalize()))
     rows, left_out = states(run, axis, looked_at)
     load = run.load
-    bill = costs.bill(run, _waited(run, looked_at), dollars_per_million_write_units)
+    bill = costs.bill(run, _waited(run, looked_at))
     note = missing_because(run)
     parts = balance(load, is_running=run.is_running) if load and not note else []
     by_reason = reasons(rejects)
@@ -134,10 +134,10 @@ def contents(
         stack=stack,
         name=run.name,
         arn=run.arn,
-        began=words.moment(run.started_at),
-        ended=words.moment(run.ended_at) if run.ended_at else "",
-        took=words.seconds(axis.seconds),
-        looked_at=words.moment(looked_at),
+        began=moment(run.started_at),
+        ended=moment(run.ended_at) if run.ended_at else "",
+        took=duration(axis.seconds),
+        looked_at=moment(looked_at),
         redrives=run.redrives,
         error=run.error or "",
         cause=run.cause or "",
@@ -184,12 +184,12 @@ def _subtitle(run: Run) -> str:
 
 
 def _figures(run: Run, bill: costs.Bill, axis: TimeAxis) -> list[Figure]:
-    took = Figure("Took", words.seconds(axis.seconds), "so far" if run.is_running else "from start to end")
+    took = Figure("Took", duration(axis.seconds), "so far" if run.is_running else "from start to end")
     cost = Figure("Cost", words.dollars(bill.total), "without Redshift's own")
     if not run.load:
         waiting = [statement for statement in run.statements if statement.seconds is not None]
         redshift = sum(statement.seconds or 0.0 for statement in waiting)
-        there = [Figure("At Redshift", words.seconds(redshift), "by Redshift itself")] if waiting else []
+        there = [Figure("At Redshift", duration(redshift), "by Redshift itself")] if waiting else []
         return [took, *there, cost]
     total, plan = run.load.total, run.load.plan
     loading = _loading_seconds(run.load)
@@ -202,11 +202,11 @@ def _figures(run: Run, bill: costs.Bill, axis: TimeAxis) -> list[Figure]:
     rate = Figure(
         "Rows per second",
         words.count((total.rows + total.deleted) / loading) if loading else "none yet",
-        f"in {words.seconds(loading)} of loading",
+        f"in {duration(loading)} of loading",
     )
     if run.is_running and loading and total.rows:
         left = (plan.rows - total.rows) * loading / total.rows
-        took = Figure("To go", words.seconds(left), f"at that pace; {words.seconds(axis.seconds)} so far")
+        took = Figure("To go", duration(left), f"at that pace; {duration(axis.seconds)} so far")
     if not total.units_saved or plan.dry_run:
         return [first, rate, took, cost]
     saved = Figure("Saved", words.dollars(bill.total_saved), f"{words.count(total.unchanged)} rows unchanged")
@@ -230,7 +230,7 @@ def _statement(statement: Statement, run: Run) -> StatementRow:
     return StatementRow(
         kind=_STATEMENTS[statement.kind],
         status=statement.status,
-        took=words.seconds(statement.seconds) if statement.seconds is not None else _told_by_history(statement, run),
+        took=duration(statement.seconds) if statement.seconds is not None else _told_by_history(statement, run),
         rows=words.count(statement.rows) if statement.rows is not None else "not told",
         id=statement.statement_id or "none yet",
         attempts=statement.attempts,
@@ -243,7 +243,7 @@ def _told_by_history(statement: Statement, run: Run) -> str:
     for stage in run.stages:
         for result in _results(stage.output):
             if result.get("statement_id") == statement.statement_id and "duration_seconds" in result:
-                return words.seconds(float(result["duration_seconds"]))
+                return duration(float(result["duration_seconds"]))
     return "not told"
 
 

@@ -14,15 +14,19 @@ from scripts.pipelines.report import words
 if TYPE_CHECKING:
     from scripts.pipelines.runs.model import Load, Run
 
+PRICED_REGION = "us-east-1"
+"""Whose prices these are."""
 LOADER_MEMORY_MB = 1_769
 SUBMITTER_MEMORY_MB = 256
-"""What the template gives to LoadDynamoFunction, and to the functions that submit statements."""
+"""What the template gives to LoadDynamoFunction, and to RedshiftRunSpsFunction, which submits a procedure."""
+DOLLARS_PER_MILLION_WRITE_UNITS = 0.625
+"""On demand (https://aws.amazon.com/dynamodb/pricing/on-demand/)."""
 DOLLARS_PER_GB_SECOND = 0.0000133334
-"""Lambda, arm64, the first tier in us-east-1 (https://aws.amazon.com/lambda/pricing/)."""
+"""Lambda, arm64, the first tier (https://aws.amazon.com/lambda/pricing/)."""
 DOLLARS_PER_THOUSAND_TRANSITIONS = 0.025
-"""Standard workflows in us-east-1 (https://aws.amazon.com/step-functions/pricing/); a retry counts as one, too."""
+"""Standard workflows (https://aws.amazon.com/step-functions/pricing/); a retry counts as one, too."""
 DOLLARS_PER_GB_MONTH = 0.023
-"""S3 Standard in us-east-1 (https://aws.amazon.com/s3/pricing/)."""
+"""S3 Standard (https://aws.amazon.com/s3/pricing/)."""
 STATES_PER_PIECE = 3
 """Load Piece, Piece Finished?, Piece Loaded: of a piece that is not handed over."""
 UNLOADED_DAYS = 15
@@ -66,9 +70,8 @@ class Bill:
         return sum(cost.dollars for cost in self.saved)
 
 
-def bill(run: Run, waited_seconds: float, dollars_per_million_write_units: float) -> Bill:
+def bill(run: Run, waited_seconds: float) -> Bill:
     """Work out the bill of a run, which has waited for Redshift for so many seconds."""
-    million = dollars_per_million_write_units
     cost, saved, notes = [_transitions(run)], [_waiting(waited_seconds)], []
     ledger_writes = float(WRITES_PER_STATEMENT * len(run.statements))
     if run.load:
@@ -82,26 +85,26 @@ def bill(run: Run, waited_seconds: float, dollars_per_million_write_units: float
                 f"{words.count(total.write_units)} write units cost nothing more."
             )
         else:
-            cost.insert(
-                0, _write_units("Writes to the target table", total.write_units, million, "counted by DynamoDB")
-            )
+            cost.insert(0, _write_units("Writes to the target table", total.write_units, "counted by DynamoDB"))
             if total.units_saved:
                 unchanged = f"{words.count(total.unchanged)} rows that had not changed"
-                saved.insert(0, _write_units(unchanged, total.units_saved, million, "by the size of these rows"))
+                saved.insert(0, _write_units(unchanged, total.units_saved, "by the size of these rows"))
         cost += [_loaders(total.seconds), _storage(run.load)]
-    cost.append(_write_units("Ledger and tokens", ledger_writes, million, "worked out"))
+    cost.append(_write_units("Ledger and tokens", ledger_writes, "worked out"))
+    region = run.arn.split(":")[3]
+    other = "" if region == PRICED_REGION else f"; {region} may have others"
     notes.append(
-        "Prices are those of us-east-1, on demand, without what is free each month. Redshift's own time comes on top, "
-        "and so do logs and requests to S3, which are a small part."
+        f"Prices are those of {PRICED_REGION}, on demand, without what is free each month{other}. Redshift's own time "
+        "comes on top, and so do logs and requests to S3, which are a small part."
     )
     return Bill(tuple(cost), tuple(saved), tuple(notes))
 
 
-def _write_units(what: str, units: float, million: float, source: str) -> Cost:
+def _write_units(what: str, units: float, source: str) -> Cost:
     return Cost(
         what,
-        f"{words.count(units)} write units x ${million:g} per million",
-        units * million / 1_000_000,
+        f"{words.count(units)} write units x ${DOLLARS_PER_MILLION_WRITE_UNITS:g} per million",
+        units * DOLLARS_PER_MILLION_WRITE_UNITS / 1_000_000,
         f"{source}; https://aws.amazon.com/dynamodb/pricing/on-demand/",
     )
 

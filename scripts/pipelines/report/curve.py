@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scripts.pipelines.report import words
 from scripts.pipelines.report.drawing import Rates, TimeAxis, area, round_up
 from scripts.pipelines.report.legs import legs
+from scripts.pipelines.wording import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,13 +92,13 @@ def _told(load: Load, settled: Rates) -> str:
     total = load.total
     vain = (
         f"{words.count(total.rows_throttled)} times a row was sent in vain as the table throttled, for "
-        f"{words.seconds(total.throttled_seconds)}, all loaders together."
+        f"{duration(total.throttled_seconds)}, all loaders together."
         if total.rows_throttled
         else "The table never throttled."
     )
     return (
         f"At most {words.count(max(settled.per_second))} rows per second were settled, in the mean of "
-        f"{words.seconds(settled.column_seconds)}. {vain}"
+        f"{duration(settled.column_seconds)}. {vain}"
     )
 
 

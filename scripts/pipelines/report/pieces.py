@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scripts.pipelines.report import words
 from scripts.pipelines.report.curve import spark
+from scripts.pipelines.wording import duration
 
 if TYPE_CHECKING:
     from dynamo_load.accounting.ledger import PieceEntry
@@ -36,7 +37,7 @@ def slowest(load: Load) -> list[PieceRow]:
             name=piece.piece,
             state=_state(piece),
             rows=words.count(piece.rows),
-            took=words.seconds(piece.tally.seconds),
+            took=duration(piece.tally.seconds),
             per_second=words.count(piece.tally.next_row / piece.tally.seconds) if piece.tally.seconds else "none",
             in_vain=words.count(piece.tally.rows_throttled),
             spark=spark(piece),
@@ -53,7 +54,7 @@ def told(load: Load) -> str:
         return f"{told}."
     seconds = sorted(piece.tally.seconds for piece in pieces)
     median = seconds[len(seconds) // 2]
-    return f"{told}; one took {words.seconds(median)} in the middle, {words.seconds(seconds[-1])} at most."
+    return f"{told}; one took {duration(median)} in the middle, {duration(seconds[-1])} at most."
 
 
 def _state(piece: PieceEntry) -> str:

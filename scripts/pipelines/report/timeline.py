@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-from scripts.pipelines.report import words
 from scripts.pipelines.report.drawing import Lane, Span, lanes
 from scripts.pipelines.report.legs import legs
+from scripts.pipelines.wording import duration
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -71,7 +71,7 @@ def states(run: Run, axis: TimeAxis, looked_at: datetime) -> tuple[list[StateRow
             notes.append(f"{len(failures)} failed: {names}")
         spans = [Span(stage.entered_at.timestamp(), (stage.left_at or looked_at).timestamp()) for stage in of_state]
         failed = bool(of_state[-1].failures) and not run.succeeded
-        rows.append(StateRow(name, axis.bars(spans, BAR_HEIGHT), failed, words.seconds(seconds), "; ".join(notes)))
+        rows.append(StateRow(name, axis.bars(spans, BAR_HEIGHT), failed, duration(seconds), "; ".join(notes)))
     told = f"Not shown, as they took next to no time: {', '.join(left_out)}." if left_out else ""
     return rows, told
 

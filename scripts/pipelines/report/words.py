@@ -1,11 +1,7 @@
-"""Figures as people read them."""
+"""Figures as the report has them, beside those that all commands have."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-_MANY_SECONDS = 10
 _CENT = 0.01
 _KILO = 1_000
 
@@ -22,26 +18,6 @@ def short(number: float) -> str:
             return f"{number:.3g}{unit}"
         number /= _KILO
     raise AssertionError
-
-
-def seconds(number: float) -> str:
-    """How long something took: in two units at most."""
-    if round(number, 1) < _MANY_SECONDS:
-        return f"{number:.1f} s"
-    whole = round(number)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return _of_two(whole, _MINUTE, "min", 1, "s")
-    if whole < _DAY:
-        return _of_two(whole, _HOUR, "h", _MINUTE, "min")
-    return _of_two(whole, _DAY, "d", _HOUR, "h")
-
-
-def _of_two(number: int, large: int, large_name: str, small: int, small_name: str) -> str:
-    many, rest = divmod(number, large)
-    few = rest // small
-    return f"{many} {large_name} {few} {small_name}" if few else f"{many} {large_name}"
 
 
 def share(part: float, whole: float) -> str:
@@ -70,8 +46,3 @@ def size(number: float) -> str:
             return f"{number:.3g} {unit}"
         number /= _KILO
     raise AssertionError
-
-
-def moment(at: datetime) -> str:
-    """A date and a time of day, in UTC."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -29,7 +29,6 @@ def report(run: Run, rejects: Rejects = NONE_REJECTED, *, advice: str = "", look
             rejects,
             stack="redshift-pipelines",
             looked_at=after(looked_at),
-            dollars_per_million_write_units=0.625,
             advice=advice,
         )
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dynamo_load.accounting.course import Leg
-from scripts.pipelines.report import words
+from scripts.pipelines.report import costs, words
 from scripts.pipelines.report.balance import Rejects
 from scripts.pipelines.report.contents import Contents, contents
 from scripts.pipelines.runs.model import Failure, Load, Run
@@ -21,9 +22,7 @@ NINE_REJECTED = Rejects({"number_out_of_range": 2, "key_empty": 7}, all_read=Tru
 
 
 def told(run: Run, rejects: Rejects = NONE_REJECTED, looked_at: float = 165) -> Contents:
-    return contents(
-        run, rejects, stack="redshift-pipelines", looked_at=after(looked_at), dollars_per_million_write_units=0.625
-    )
+    return contents(run, rejects, stack="redshift-pipelines", looked_at=after(looked_at))
 
 
 def figures(found: Contents) -> dict[str, str]:
@@ -222,6 +221,19 @@ class TestBill:
         hours = replace(made_runs.procedure(), stages=made_runs.stages(("Run Stored Procedure", 7_200)))
         assert "900 s" in told(hours).bill.saved[0].what
 
+    def test_prices_are_those_of_one_region_and_it_is_said_where_others_may_hold(self) -> None:
+        assert told(made_runs.finished_load()).bill.notes[-1].startswith("Prices are those of us-east-1, on demand,")
+        abroad = replace(made_runs.finished_load(), arn=made_runs.EXECUTION.replace("us-east-1", "eu-north-1"))
+        assert "eu-north-1 may have others" in told(abroad).bill.notes[-1]
+
+    def test_the_memory_of_the_functions_is_the_template_s(self) -> None:
+        template = (Path(__file__).parents[3] / "template.yaml").read_text(encoding="utf-8")
+        loader = template.partition("\n  LoadDynamoFunction:\n")[2].partition("\n\n")[0]
+        assert f"MemorySize: {costs.LOADER_MEMORY_MB}\n" in loader
+        everywhere = template.partition("\nGlobals:\n")[2].partition("\nResources:\n")[0]
+        assert f"MemorySize: {costs.SUBMITTER_MEMORY_MB}\n" in everywhere
+        assert "MemorySize" not in template.partition("\n  RedshiftRunSpsFunction:\n")[2].partition("\n  #")[0]
+
     def test_a_dry_run_writes_nothing_and_provisioned_units_are_paid_anyway(self) -> None:
         dry = told(with_plan(made_runs.finished_load(), dry_run=True))
         assert "Writes to the target table" not in {line.what for line in dry.bill.cost}
@@ -234,12 +246,6 @@ class TestBill:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (words.seconds(0.04), "0.0 s"),
-        (words.seconds(9.97), "10 s"),
-        (words.seconds(59.6), "1 min"),
-        (words.seconds(3_600), "1 h"),
-        (words.seconds(5_000), "1 h 23 min"),
-        (words.seconds(200_000), "2 d 7 h"),
         (words.share(1, 10_000_000), "< 0.1 %"),
         (words.share(9_999_999, 10_000_000), "> 99.9 %"),
         (words.share(3, 3), "100 %"),
