@@ -1,4 +1,4 @@
-"""`rejects`: the rows that a load rejected: see them, count them, take them along."""
+"""`rejects`: the rows that a load rejected: see them, correct them, send them back in."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aws_errors import named_failures
+from data_bucket import corrected_prefix
+from errors import InvalidInput
+from scripts.pipelines.commands.run import start_load
+from scripts.pipelines.commands.watch import every_option
 from scripts.pipelines.context import Context, examples, pass_context
 from scripts.pipelines.failures import CommandFailed
 from scripts.pipelines.runs.model import Pipeline
@@ -21,16 +26,20 @@ if TYPE_CHECKING:
 
     from scripts.pipelines.runs.rejects import RejectedRow
 
+_CORRECTED = "corrected.jsonl"
+_UNLOADED = "unload"
+
 
 @click.group(
     epilog=examples(
         "rejects show",
         "rejects count nightly-2026-11-22",
         "rejects download nightly-2026-11-22 to-correct.jsonl",
+        "rejects send to-correct.jsonl",
     ),
 )
 def command() -> None:
-    """See the rows that a load rejected.
+    """See the rows that a load rejected, correct them, and load them.
 
     A rejected row is kept whole, with the reason. Without RUN, the latest load is meant.
     """
@@ -86,7 +95,10 @@ def count_reasons(context: Context, run: str | None) -> None:
 @click.option("--reason", metavar="NAME", help="Only rows that were rejected for it")
 @pass_context
 def download(context: Context, run: str, file: Path, reason: str | None) -> None:
-    """Write rejected rows to a new file, one JSON object a line."""
+    """Write rejected rows to a new file, one JSON object a line.
+
+    Correct what is in "row", and leave "file" and "file_row": by them a row is known again. Lines may be left out.
+    """
     load_id, rows = _rows(context, run)
     written = 0
     try:
@@ -100,6 +112,43 @@ def download(context: Context, run: str, file: Path, reason: str | None) -> None
     if context.as_json:
         context.screen.document({"load_id": load_id, "file": str(file), "rows": written})
     context.screen.done(f"{written:,} rejected rows of load {load_id} are in {file}")
+    sent = context.command("rejects", "send", str(file))
+    context.screen.line(f'Correct what is in "row" of each line, then send them back in: {sent}', indent=2)
+
+
+@command.command(
+    epilog=examples("rejects send to-correct.jsonl", "rejects send to-correct.jsonl --dry-run"),
+)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--dry-run", is_flag=True, default=None, help="Only report what loading them would take")
+@click.option("--write-over", is_flag=True, default=None, help="Also over what later loads have written")
+@click.option("--name", metavar="NAME", help="The run's name  [default: made of the time]")
+@every_option
+@pass_context
+def send(
+    context: Context,
+    file: Path,
+    dry_run: bool | None,
+    write_over: bool | None,
+    name: str | None,
+    every: float,
+) -> None:
+    """Load corrected rows: put them beside their load's rejects, and run a load that replays them.
+
+    docs/replaying.md says when a load can be replayed. To send a file again is harmless: it takes the place of what was
+    sent before.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise CommandFailed(f"{file} can't be read as text: {error}.") from error
+    load_id = _load_of(file, text)
+    bucket = context.stack.outputs["DataBucketName"]
+    key = f"{corrected_prefix(load_id)}{_CORRECTED}"
+    with named_failures():
+        context.stack.client("s3").put_object(Bucket=bucket, Key=key, Body=text.encode())
+    context.screen.line(f"{file} is at s3://{bucket}/{key}.")
+    start_load(context, {"replay": load_id, "dry_run": dry_run, "write_over": write_over}, name=name, every=every)
 
 
 def _rows(context: Context, run: str | None) -> tuple[str, Iterator[RejectedRow]]:
@@ -124,3 +173,21 @@ def _line(row: RejectedRow) -> dict[str, Any]:
         "detail": row.detail,
         "row": row.row,
     }
+
+
+def _load_of(file: Path, text: str) -> str:
+    """The load whose rejects the lines are: one and the same in all of them."""
+    loads: set[str] = set()
+    # Not by splitlines, which also breaks lines at what a text of a row may hold.
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    for number, line in lines:
+        try:
+            folder, load_id, _ = json.loads(line)["file"].split("/", 2)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            folder, load_id = "", ""
+        if folder != _UNLOADED:
+            raise InvalidInput(f'line {number} of {file} is no rejected row: leave "file" and "file_row" as they were.')
+        loads.add(load_id)
+    if len(loads) != 1:
+        raise InvalidInput(f"{file} has rows of {len(loads)} loads: send those of each load in a file of their own.")
+    return loads.pop()

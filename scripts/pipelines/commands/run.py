@@ -150,6 +150,12 @@ def load(context: Context, /, **given: Any) -> None:
     _start(context, Pipeline.LOAD, LoadRequest, _document(payload, settings, given), **common)
 
 
+def start_load(context: Context, fields: dict[str, Any], *, name: str | None, every: float) -> None:
+    """Start a load with those fields of its input that are not None, and watch it."""
+    document = {field: value for field, value in fields.items() if value is not None}
+    _start(context, Pipeline.LOAD, LoadRequest, document, name=name, no_watch=False, every=every)
+
+
 def _start(
     context: Context,
     pipeline: Pipeline,

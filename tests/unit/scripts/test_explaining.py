@@ -13,7 +13,7 @@ from dynamo_load.errors import WritesStalled
 from scripts.pipelines.context import PROGRAM
 from scripts.pipelines.runbook import advice
 from statements.names import StatementKind
-from tests.unit.scripts.conftest import REGION, call, listed, reject
+from tests.unit.scripts.conftest import BUCKET, REGION, call, listed, reject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +113,7 @@ def rejected(account: Account) -> Account:
         "00000-000000000.jsonl",
         reject(3, review_id=None, stars=5),
         reject(4, review_id=""),
-        reject(9, "item_too_large", "420 KB", body="é"),
+        reject(9, "item_too_large", "420 KB", body="é\u2028"),
     )
     account.run("procedure")
     return account
@@ -126,7 +126,7 @@ def test_rejected_rows_are_shown_with_reason_and_place(rejected: Account) -> Non
         f"key_missing: review_id is NULL\n  row 3 of {file}, piece 00000\n  review_id  null\n  stars      5\n"
     )
     (row,) = call("--json", "rejects", "show", "run-1", "--reason", "item_too_large").document["rows"]
-    assert (row["detail"], row["row"]) == ("420 KB", {"body": "é"})
+    assert (row["detail"], row["row"]) == ("420 KB", {"body": "é\u2028"})
     assert call("rejects", "show", "--reason", "x").text == "Load nightly-0f1e2d3c has rejected no such row.\n"
 
 
@@ -151,3 +151,47 @@ def test_rejected_rows_are_downloaded_into_a_new_file(rejected: Account, tmp_pat
 def test_what_is_no_load_has_no_rejects_to_show(rejected: Account) -> None:
     called = call("rejects", "count", "run-2")
     assert (called.code, "it is a procedure" in called.refusal) == (3, True)
+
+
+def test_corrected_rows_are_put_beside_their_load_and_replayed(rejected: Account, tmp_path: Path) -> None:
+    file = tmp_path / "to-correct.jsonl"
+    called = call("rejects", "download", "run-1", str(file))
+    assert (
+        f'  Correct what is in "row" of each line, then send them back in: {HERE} rejects send {file}\n' in called.text
+    )
+    file.write_text(file.read_text().replace('"review_id": null', '"review_id": "R1"'))
+    rejected.script("load", {})
+    called = call("rejects", "send", str(file), "--name", "again", "--write-over", "--every", "0.1")
+    assert called.code == 0, called
+    key = "corrected/nightly-0f1e2d3c/corrected.jsonl"
+    assert f"{file} is at s3://{BUCKET}/{key}.\nagain is started on pipelines.\n" in called.text
+    body = rejected.stack.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
+    assert [json.loads(line)["row"].get("review_id") for line in body.split("\n")[:-1]] == ["R1", "", None]
+    (run,) = call("--json", "list", "--most", "1").document
+    assert (run["name"], run["input"]) == ("again", {"replay": "nightly-0f1e2d3c", "write_over": True})
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["no JSON"], "line 1 of "),
+        (['{"row": {}}'], "line 1 of "),
+        (['{"file": "unload/a/1"}', '{"file": "records/a/1"}'], "line 2 of "),
+        (['{"file": "unload/a/1"}', '{"file": "unload/b/1"}'], "has rows of 2 loads"),
+        ([], "has rows of 0 loads"),
+    ],
+    ids=str,
+)
+def test_a_file_that_is_no_loads_rejects_is_not_sent(
+    account: Account, tmp_path: Path, lines: list[str], says: str
+) -> None:
+    file = tmp_path / "corrected.jsonl"
+    file.write_text("\n".join(lines))
+    called = call("rejects", "send", str(file))
+    assert (called.code, says in called.refusal) == (2, True), called.refusal
+    assert "Contents" not in account.stack.client("s3").list_objects_v2(Bucket=BUCKET)
+
+
+def test_a_file_that_is_not_there_is_not_sent(tmp_path: Path) -> None:
+    called = call("rejects", "send", str(tmp_path / "nowhere"))
+    assert (called.code, "can't be read" in called.refusal) == (3, True)
