@@ -37,7 +37,6 @@ def state_machine(aws: LocalAws, outputs: dict[str, str]) -> Iterator[str]:
         "StackPrefix": "existing",
         "DynamodbTargetTable": TABLE,
         "TargetKey": "",
-        "TargetTableKmsKeyArn": encryption_key,
         "DynamoDbTtl": "expires",
         "DynamodbMetaTable": "existing-tokens",
     }

@@ -68,7 +68,13 @@ def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mach
         queue = sqs.create_queue(QueueName="mails")["QueueUrl"]
         queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         boto3.client("sns", REGION).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
-        known = {"Partition": "aws", "NotificationTopicArn": topic, "ConsoleUrl": "https://console/", **substitutions}
+        known = {
+            "Partition": "aws",
+            "NotificationTopicArn": topic,
+            "ConsoleUrl": "https://console/",
+            "MailedInput": 1,
+            **substitutions,
+        }
         definition = _read(re.sub(r"\$\{(\w+)\}", lambda match: str(known[match[1]]), text))
         steps = boto3.client("stepfunctions", REGION)
         arn = steps.create_state_machine(

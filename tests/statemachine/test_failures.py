@@ -40,11 +40,18 @@ class FailingMachine:
         return mail
 
 
-@pytest.fixture(params=["redshift_data_api_sp_proces", "redshift_to_dynamo_proces"])
+MACHINES = ["redshift_data_api_sp_proces", "redshift_to_dynamo_proces"]
+
+
+@pytest.fixture(params=MACHINES)
 def failing(request: pytest.FixtureRequest, make_machine: Callable[..., Machine]) -> FailingMachine:
-    given: dict[str, str | int] = {"StatementTimeoutSeconds": 60, "ExecutionTimeoutSeconds": 3600}
-    if request.param == "redshift_data_api_sp_proces":
-        machine = make_machine(request.param, RedshiftRunSpsFunctionArn=FUNCTION_ARN, **given)
+    return make_failing(request.param, make_machine)
+
+
+def make_failing(name: str, make_machine: Callable[..., Machine], **given: str | int) -> FailingMachine:
+    given |= {"StatementTimeoutSeconds": 60, "ExecutionTimeoutSeconds": 3600}
+    if name == "redshift_data_api_sp_proces":
+        machine = make_machine(name, RedshiftRunSpsFunctionArn=FUNCTION_ARN, **given)
         return FailingMachine(machine, "Run Stored Procedure", "Stored Procedure Failed")
     functions = [
         "PrepareLoad",
@@ -59,7 +66,7 @@ def failing(request: pytest.FixtureRequest, make_machine: Callable[..., Machine]
     timeouts = [f"{name}TimeoutSeconds" for name in timed]
     given |= {f"{name}FunctionArn": FUNCTION_ARN for name in functions}
     given |= dict.fromkeys((*timeouts, "WaitSeconds", "HandOversAllowed"), 60)
-    machine = make_machine(request.param, **given, DataBucketName="data")
+    machine = make_machine(name, **given, DataBucketName="data")
     return FailingMachine(machine, "Prepare Load", "Load Failed")
 
 
@@ -75,6 +82,15 @@ def test_a_failure_is_mailed_with_payload_error_and_where_to_look(failing: Faili
     assert json.loads(mail["Message"].split("Input: ")[1].split("\n")[0]) == PAYLOAD
     assert f"Execution: {run.execution['executionArn']}\n" in mail["Message"]
     assert f"Console: https://console/{run.execution['executionArn']}\n" in mail["Message"]
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_an_input_that_is_not_to_be_mailed_is_left_out(name: str, make_machine: Callable[..., Machine]) -> None:
+    failing = make_failing(name, make_machine, MailedInput=0)
+    failing.run(throws("StatementFailed", "ERROR"))
+    message = failing.mail()["Message"]
+    assert "\n\nInput: not mailed as ShouldMailInput is false\n\n" in message
+    assert PAYLOAD["event_message"] not in message
 
 
 def test_an_exception_in_a_function_is_mailed_without_its_stack_trace(failing: FailingMachine) -> None:

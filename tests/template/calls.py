@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tests.template.evaluation import ACCOUNT, REGION, Evaluation, deployed
@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 # A permission that names no resource, because the service has no resource level for it.
 ANY = "*"
+# What a key is used for, as KMS tells policies.
+ENCRYPTION_CONTEXT = "kms:EncryptionContext:"
 
 BUCKET = "arn:aws:s3:::existing"
-BUCKET_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/bucket"
-TABLE_KEYS = [f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("table", "sales")]
-TOPIC_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/topic"
+# Keys of a bucket and of tables that were there before may be other accounts'.
+BUCKET_KEY = f"arn:aws:kms:{REGION}:210987654321:key/bucket"
+TABLE_KEY = f"arn:aws:kms:{REGION}:210987654321:key/table"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/stack"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:redshift-AbCdEf"
 WORKGROUP_ID = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"
 ELSEWHERE = "eu-west-1"
@@ -50,7 +53,14 @@ class Call:
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def elsewhere(self) -> Call:
-        """The same call on a resource that it is not for: of another name, or under another prefix of the bucket."""
+        """The same call on a resource that it is not for: of another name, or under another prefix of the bucket.
+
+        Of a key the use for another bucket or table.
+        """
+        for key, value in self.keys.items():
+            if key.startswith(ENCRYPTION_CONTEXT):
+                name = BUCKET if BUCKET in value else value
+                return replace(self, keys={**self.keys, key: value.replace(name, f"{name}-other")})
         for prefix in ("/unload/", "/loads/", "/rejects/", "/corrected/", "/records/"):
             if prefix in self.resource:
                 return Call(self.action, self.resource.replace(prefix, "/other/"), self.keys)
@@ -73,6 +83,20 @@ def _calls(service: str, actions: str, resource: str, **keys: str) -> list[Call]
 
 def _through(service: str, region: str = REGION) -> dict[str, str]:
     return {"kms_ViaService": f"{service}.{region}.amazonaws.com"}
+
+
+def _for_bucket(actions: str, prefix: str = "unload") -> list[Call]:
+    """What S3 asks of a bucket's key: for the bucket if it has a bucket key, else for each object."""
+    return [
+        call
+        for arn in (BUCKET, f"{BUCKET}/{prefix}/x")
+        for call in _calls("kms", actions, BUCKET_KEY, **_through("s3"), **{"kms_EncryptionContext:aws:s3:arn": arn})
+    ]
+
+
+def _for_table(key: str, table: str) -> list[Call]:
+    context = {"kms_EncryptionContext:aws:dynamodb:tableName": table}
+    return _calls("kms", "Decrypt", key, **_through("dynamodb"), **context)
 
 
 def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
@@ -109,6 +133,7 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
             *_calls("states", "DescribeExecution", f"{child}:x"),
             *_calls("s3", "ListBucket", BUCKET),
             *_calls("s3", "GetObject", f"{BUCKET}/loads/x/plan.json"),
+            *_for_bucket("Decrypt", "loads"),
         ],
         LIST: [
             *_calls("s3", "ListBucket", BUCKET),
@@ -119,16 +144,19 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
             ),
             *_calls("s3", "PutObject", f"{BUCKET}/loads/x/pieces.json"),
             *_calls("s3", "PutObject", f"{BUCKET}/unload/x/corrected.parquet"),
+            *_for_bucket("Decrypt GenerateDataKey"),
             *_calls("dynamodb", "GetItem UpdateItem", ledger),
         ],
         COMPARE: [
             *_calls("s3", "ListBucket", BUCKET),
             *_calls("s3", "GetObject", f"{BUCKET}/unload/x/load_bucket=0/0000.parquet"),
             *_calls("s3", "GetObject", f"{BUCKET}/records/reviews/20261126/x/00000.parquet"),
+            *_for_bucket("Decrypt", "records"),
             *_calls("dynamodb", "UpdateItem PutItem", ledger),
         ],
         BEGIN: [
             *_calls("s3", "PutObject", f"{BUCKET}/records/reviews/20261126/x/00000.parquet"),
+            *_for_bucket("GenerateDataKey", "records"),
             # DynamoDB checks a transaction's parts: it has no action of its own.
             *_calls("dynamodb", "GetItem Query UpdateItem PutItem ConditionCheckItem", ledger),
         ],
@@ -137,7 +165,9 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
             *_calls("s3", "GetObject", f"{BUCKET}/unload/x/0000.parquet"),
             *_calls("s3", "GetObject PutObject", f"{BUCKET}/records/reviews/20261126/x/00000.parquet"),
             *_calls("s3", "PutObject", f"{BUCKET}/rejects/x/00000.jsonl"),
+            *_for_bucket("Decrypt GenerateDataKey"),
             *_calls("dynamodb", "BatchWriteItem BatchGetItem", target),
+            *_for_table(TABLE_KEY, "amazon_reviews"),
             *_calls("dynamodb", "GetItem UpdateItem", ledger),
             *_calls("states", "DescribeExecution", f"{child}:x"),
         ],
@@ -171,6 +201,7 @@ def _of_every_stack(stack: Evaluation) -> dict[str, list[Call]]:
                 for folder in ("compared", "results")
                 for call in _calls("s3", _MULTIPART, f"{BUCKET}/loads/x/{folder}/y")
             ),
+            *_for_bucket("Decrypt Encrypt GenerateDataKey", "loads"),
             *_calls("sns", "Publish", topic),
             *logs,
         ],
@@ -237,11 +268,9 @@ def _case(name: str, login: list[Call], **given: str) -> Case:
 def _full() -> Case:
     stack = deployed(
         DataS3Bucket="existing",
-        DataS3BucketKmsKeyArn=BUCKET_KEY,
         TargetKey="",
         LoadableTables="audits,eu-*-sales",
-        TargetTableKmsKeyArn=",".join(TABLE_KEYS),
-        NotificationKmsKeyArn=TOPIC_KEY,
+        KmsKeyArn=KEY,
         ShouldEnableTracing="true",
         StoredProcedureSchedule="rate(1 hour)",
         LoadSchedule="rate(1 day)",
@@ -253,23 +282,21 @@ def _full() -> Case:
         *_calls("redshift", "GetClusterCredentials", f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbuser:analytics/loader"),
     ], DbUser="loader")  # fmt: skip
     calls = {role: list(made) for role, made in case.calls.items()}
-    # S3 encrypts and decrypts with the bucket's key in the name of whoever writes and reads.
-    calls[LIST] += _calls("kms", "Decrypt GenerateDataKey", BUCKET_KEY)
-    calls[LOAD] += _calls("kms", "Decrypt GenerateDataKey", BUCKET_KEY)
-    calls[PREPARE] += _calls("kms", "Decrypt", BUCKET_KEY)
-    calls[COMPARE] += _calls("kms", "Decrypt", BUCKET_KEY)
-    calls[BEGIN] += _calls("kms", "GenerateDataKey", BUCKET_KEY)
-    calls[LOADS_MACHINE] += _calls("kms", "Decrypt Encrypt GenerateDataKey", BUCKET_KEY)
-    for key in TABLE_KEYS:
-        calls[LOAD] += _calls("kms", "Decrypt", key, **_through("dynamodb"))
+    for role in (STATEMENTS, PREPARE, LIST, COMPARE, BEGIN, LOAD, VERIFY):
+        calls[role] += _for_table(KEY, "redshift-pipelines-ledger")
+    calls[STATEMENTS] += _for_table(KEY, "redshift-statement-tokens")
+    # Lambda receives and sends in the name of the function's role.
+    calls[STATEMENTS] += _calls("kms", "Decrypt GenerateDataKey", KEY, **_through("sqs"))
     here = {"aws_RequestedRegion": REGION, "aws_ResourceAccount": ACCOUNT}
     for name in ("audits", "eu-1-sales"):
         table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
         calls[PREPARE] += _calls("dynamodb", "DescribeTable DescribeTimeToLive", table, **here)
         calls[LOAD] += _calls("dynamodb", "BatchWriteItem BatchGetItem", table, **here)
+        calls[LOAD] += _for_table(TABLE_KEY, name)
         calls[VERIFY] += _calls("dynamodb", "DescribeTable", table, **here)
     for machine in (PROCEDURES_MACHINE, LOADS_MACHINE):
-        calls[machine] += _calls("kms", "Decrypt GenerateDataKey", TOPIC_KEY) + _calls("xray", _TRACES, ANY)
+        calls[machine] += _calls("kms", "Decrypt GenerateDataKey", KEY, **_through("sns"))
+        calls[machine] += _calls("xray", _TRACES, ANY)
     calls[SCHEDULE] = [
         *_calls("states", "StartExecution", stack.arn("RedshiftDataApiSPProcesStateMachine")),
         *_calls("states", "StartExecution", stack.arn("RedshiftToDynamoProcesStateMachine")),

@@ -14,8 +14,6 @@ CLUSTER = {"ClusterIdentifier": "analytics"}
 SERVERLESS = {"WorkgroupName": "analytics"}
 SECRET = {"DbSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:redshift-AbCdEf"}
 USER = {"DbUser": "loader"}
-KEY = {"DataS3BucketKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"}
-TABLE_KEY = {"TargetTableKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/2"}
 
 ACCEPTED = [
     CLUSTER,
@@ -25,9 +23,7 @@ ACCEPTED = [
     SERVERLESS | SECRET,
     CLUSTER | {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
     CLUSTER | {"DataS3Bucket": "existing"},
-    CLUSTER | {"DataS3Bucket": "existing"} | KEY,
-    CLUSTER | {"TargetKey": ""} | TABLE_KEY,
-    CLUSTER | {"LoadableTables": "audits"} | TABLE_KEY,
+    CLUSTER | {"TargetKey": ""},
 ]
 REFUSED = [
     ({}, {"OneRedshift"}),
@@ -37,8 +33,6 @@ REFUSED = [
     (SERVERLESS | SECRET | USER, {"OneLogin", "DbUserIsForClusters"}),
     (CLUSTER | {"SubnetIds": "subnet-1"}, {"WholeNetwork"}),
     (CLUSTER | {"SecGroup": "sg-1,sg-2"}, {"WholeNetwork"}),
-    (CLUSTER | KEY, {"OwnBucketHasOwnEncryption"}),
-    (CLUSTER | TABLE_KEY, {"OwnTableHasOwnEncryption"}),
 ]
 
 

@@ -6,6 +6,7 @@ The policies are those that CloudFormation would make, evaluated as IAM does, by
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -13,9 +14,9 @@ import pytest
 from botocore import xform_name
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 
-from tests.template.calls import ANY, LOAD, PREPARE, STATEMENTS, TABLE_KEYS, Call, Case, cases
+from tests.template.calls import ANY, ENCRYPTION_CONTEXT, KEY, LOAD, PREPARE, STATEMENTS, Call, Case, cases
 from tests.template.evaluation import ACCOUNT, REGION, Evaluation, deployed
-from tests.template.stack import ROOT, as_list, leaves
+from tests.template.stack import ROOT, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +39,13 @@ SERVICES = {"dynamodb": "dynamodb", "redshift-data": "redshift-data", "s3": "s3"
 
 
 def roles(stack: Evaluation) -> dict[str, dict[str, Any]]:
-    return stack.properties("AWS::IAM::Role")
+    """The roles by logical id, with the policies that are resources of their own among their others."""
+    made = stack.properties("AWS::IAM::Role")
+    for policy in stack.properties("AWS::IAM::Policy").values():
+        for name, role in made.items():
+            if stack.value({"Ref": name}) in policy["Roles"]:
+                role["Policies"].append(policy)
+    return made
 
 
 def statements(role: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -87,7 +94,7 @@ def is_kms_of_secrets(call: Call) -> bool:
     return call.keys.get("kms:ViaService", "").startswith("secretsmanager.")
 
 
-@pytest.mark.parametrize("key", ["secretsmanager", "dynamodb"])
+@pytest.mark.parametrize("key", ["secretsmanager", "dynamodb", "s3", "sns", "sqs"])
 def test_a_key_may_be_used_through_its_service_alone(key: str) -> None:
     uses = [
         (case, role, call)
@@ -98,15 +105,34 @@ def test_a_key_may_be_used_through_its_service_alone(key: str) -> None:
     ]
     assert uses
     for case, role, call in uses:
-        direct = Call(call.action, call.resource)
-        through_another = Call(call.action, call.resource, {"kms:ViaService": f"s3.{REGION}.amazonaws.com"})
+        direct = replace(call, keys={key: value for key, value in call.keys.items() if key != "kms:ViaService"})
+        through_another = replace(call, keys={**call.keys, "kms:ViaService": f"ec2.{REGION}.amazonaws.com"})
         for wrong in (direct, through_another):
             assert not allows(statements(roles(case.stack)[role]), wrong)
 
 
-def test_the_key_of_a_target_table_is_a_parameter_that_only_the_loaders_use() -> None:
-    for key in TABLE_KEYS:
-        assert {name for name, role in roles(CASES[-1].stack).items() if key in leaves(role)} == {LOAD}
+@pytest.mark.parametrize("given", [{}, {"DataS3Bucket": "existing"}, {"KmsKeyArn": KEY}])
+def test_the_key_of_a_bucket_is_used_for_this_bucket_and_its_objects_alone(given: dict[str, str]) -> None:
+    stack = deployed(**given)
+    bucket = "arn:aws:s3:::existing" if "DataS3Bucket" in given else stack.arn("DataBucket")
+    through = {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}
+
+    def may_decrypt(arn: str) -> bool:
+        call = Call("kms:Decrypt", KEY, {**through, f"{ENCRYPTION_CONTEXT}aws:s3:arn": arn})
+        return allows(statements(roles(stack)[LOAD]), call)
+
+    assert may_decrypt(bucket)
+    assert may_decrypt(f"{bucket}/unload/x/0000.parquet")
+    assert not may_decrypt(f"{bucket}-other")
+    assert not may_decrypt(f"{bucket}-other/unload/x")
+    assert not may_decrypt("arn:aws:s3:::other")
+
+
+def test_a_boundary_bounds_every_role_that_the_stack_makes() -> None:
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    bounded = roles(deployed(PermissionsBoundaryArn=boundary, LoadSchedule="rate(1 day)"))
+    assert {role["PermissionsBoundary"] for role in bounded.values()} == {boundary}
+    assert not any("PermissionsBoundary" in role for role in roles(deployed()).values())
 
 
 @pytest.mark.parametrize(("role", "action"), [(PREPARE, "dynamodb:DescribeTable"), (LOAD, "dynamodb:BatchWriteItem")])
@@ -117,7 +143,7 @@ def test_further_tables_are_those_named_in_this_account_and_region(role: str, ac
     assert not allows(further, Call(action, table.replace(ACCOUNT, "210987654321")))
     for named in ("", "audit", "audits-*", "*-audits"):
         assert not allows(statements(roles(deployed(LoadableTables=named))[role]), Call(action, table))
-    (statement,) = (s for s in further if "Condition" in s)
+    (statement,) = (s for s in further if "aws:ResourceAccount" in str(s.get("Condition")))
     assert statement["Condition"] == {"StringEquals": {"aws:ResourceAccount": ACCOUNT, "aws:RequestedRegion": REGION}}
 
 

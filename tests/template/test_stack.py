@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -16,12 +16,16 @@ from statements.token_store import UNFINISHED_INDEX
 from tests.template.evaluation import Evaluation, deployed
 from tests.template.stack import ROOT, Stack, leaves
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CODE = {file: file.read_text() for file in (ROOT / "functions").rglob("*.py")}
 
 # Of each parameter that may be empty: a value, and what goes with it.
 OPTIONAL: dict[str, dict[str, str]] = {
     "SupportNotificationEmail": {"SupportNotificationEmail": "support@example.com"},
-    "NotificationKmsKeyArn": {"NotificationKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"},
+    "KmsKeyArn": {"KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"},
+    "PermissionsBoundaryArn": {"PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary"},
     "ClusterIdentifier": {},
     "WorkgroupName": {"WorkgroupName": "analytics"},
     "DbSecretArn": {"DbSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:redshift-AbCdEf"},
@@ -29,16 +33,8 @@ OPTIONAL: dict[str, dict[str, str]] = {
     "REGION": {"REGION": "eu-west-1"},
     "StoredProcedureSchedule": {"StoredProcedureSchedule": "rate(1 hour)"},
     "DataS3Bucket": {"DataS3Bucket": "existing"},
-    "DataS3BucketKmsKeyArn": {
-        "DataS3Bucket": "existing",
-        "DataS3BucketKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
-    },
     "LoadSchedule": {"LoadSchedule": "rate(1 day)"},
     "LoadableTables": {"LoadableTables": "sales-*,audits"},
-    "TargetTableKmsKeyArn": {
-        "TargetKey": "",
-        "TargetTableKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
-    },
     "DynamoDbTtl": {"DynamoDbTtl": "expires_at"},
     "SubnetIds": {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
     "SecGroup": {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
@@ -147,6 +143,38 @@ def test_a_loader_hands_over_well_before_its_time_is_up() -> None:
     loader = functions(deployed())["LoadDynamoFunction"]
     # Two seconds between checkpoints, and the answers that are still to come.
     assert 15 <= float(variables(loader)["HAND_OVER_SECONDS"]) <= int(loader["Timeout"]) / 2
+
+
+def test_with_a_key_of_the_users_everything_at_rest_is_encrypted_by_it() -> None:
+    key = OPTIONAL["KmsKeyArn"]["KmsKeyArn"]
+    stack, without = deployed(KmsKeyArn=key), deployed()
+    kinds: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "AWS::DynamoDB::Table": lambda table: table["SSESpecification"].get("KMSMasterKeyId"),
+        "AWS::Logs::LogGroup": lambda group: group.get("KmsKeyId"),
+        "AWS::SNS::Topic": lambda topic: topic["KmsMasterKeyId"],
+        "AWS::SQS::Queue": lambda queue: queue.get("KmsMasterKeyId"),
+        "AWS::S3::Bucket": lambda bucket: default_encryption(bucket).get("KMSMasterKeyID"),
+    }
+    for kind, key_of in kinds.items():
+        assert {key_of(made) for made in stack.properties(kind).values()} == {key}, kind
+        assert {key_of(made) for made in without.properties(kind).values()} <= {None, "alias/aws/sns"}, kind
+    for queue in without.properties("AWS::SQS::Queue").values():
+        assert queue["SqsManagedSseEnabled"] is True
+    for made, algorithm in ((stack, "aws:kms"), (without, "AES256")):
+        (bucket,) = made.properties("AWS::S3::Bucket").values()
+        assert default_encryption(bucket)["SSEAlgorithm"] == algorithm
+
+
+def default_encryption(bucket: dict[str, Any]) -> dict[str, str]:
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    default: dict[str, str] = rule["ServerSideEncryptionByDefault"]
+    return default
+
+
+def test_mails_have_the_input_unless_told_otherwise() -> None:
+    for given, index in (({}, 1), ({"ShouldMailInput": "false"}, 0)):
+        for machine in deployed(**given).properties("AWS::StepFunctions::StateMachine").values():
+            assert machine["DefinitionSubstitutions"]["MailedInput"] == index
 
 
 @pytest.mark.parametrize("traced", ["true", "false"])
@@ -381,7 +409,7 @@ def test_no_execution_runs_for_a_year() -> None:
 
 
 def test_an_alarm_sees_an_unhandled_event_and_mails_it_where_cloudwatch_may() -> None:
-    key = OPTIONAL["NotificationKmsKeyArn"]
+    key = OPTIONAL["KmsKeyArn"]
     for given in ({}, key):
         stack = deployed(**given)
         (alarm,) = stack.properties("AWS::CloudWatch::Alarm").values()
@@ -392,7 +420,7 @@ def test_an_alarm_sees_an_unhandled_event_and_mails_it_where_cloudwatch_may() ->
         assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
         assert alarm.get("AlarmActions", []) == ([stack.arn("NotificationTopic")] if given else [])
         (topic,) = stack.properties("AWS::SNS::Topic").values()
-        assert topic["KmsMasterKeyId"] == given.get("NotificationKmsKeyArn", "alias/aws/sns")
+        assert topic["KmsMasterKeyId"] == given.get("KmsKeyArn", "alias/aws/sns")
 
 
 def test_failures_are_mailed_to_the_address_given() -> None:
