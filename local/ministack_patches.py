@@ -19,7 +19,7 @@ from ministack import app as front
 from ministack.core import lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import dynamodb, eventbridge, lambda_svc, stepfunctions
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +44,7 @@ def apply() -> None:
             f"`pip install 'ministack=={MINISTACK_VERSION}'`, or check every patch here against {installed}"
         )
     _read_state_machines_in_yaml()
+    _work_out_texts_in_conditions()
     _report_what_a_handler_raised()
     _unpack_each_layer_once()
     _let_lambdas_wait_for_a_slot()
@@ -80,6 +81,31 @@ def _read_state_machines_in_yaml() -> None:
     @_around(provisioners, "_sfn_definition")
     def definition(original: Callable[..., Any], properties: Any) -> str:
         return json.dumps(yaml.safe_load(original(properties)))
+
+
+def _work_out_texts_in_conditions() -> None:
+    """Let a template's conditions compare what `Fn::Join`, `Fn::Split`, `Fn::Select` and `Fn::Sub` come to.
+
+    Gap: they are compared as they are written, so that no list is ever found to be empty.
+    Mend: they are worked out before the conditions are, as in resources.
+    """
+    texts = {"Fn::Join", "Fn::Split", "Fn::Select", "Fn::Sub"}
+
+    def worked_out(node: Any, parameters: Any) -> Any:
+        if isinstance(node, list):
+            return [worked_out(item, parameters) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if texts & node.keys():
+            return engine._resolve_refs(node, {}, parameters, {}, {}, "", "")
+        return {key: worked_out(value, parameters) for key, value in node.items()}
+
+    for module in (changesets, engine, handlers, stacks):
+
+        @_around(module, "_evaluate_conditions")
+        def evaluate(original: Callable[..., Any], template: Any, parameters: Any) -> Any:
+            conditions = worked_out(template.get("Conditions", {}), parameters)
+            return original({**template, "Conditions": conditions}, parameters)
 
 
 def _report_what_a_handler_raised() -> None:

@@ -226,6 +226,34 @@ def test_a_state_machine_written_in_yaml_runs(plain: Emulator, mended: Emulator)
     assert outcome_of(mended) == ("SUCCEEDED", "42")
 
 
+def test_a_condition_compares_what_joined_and_split_texts_come_to(plain: Emulator, mended: Emulator) -> None:
+    template = """
+Parameters:
+  Zones: {Type: CommaDelimitedList, Default: ""}
+  Key: {Type: String, Default: id}
+Conditions:
+  HasZones: !Not [!Equals [!Join ["", !Ref Zones], ""]]
+  HasTwoKeys: !Not [!Equals [!Select [1, !Split [",", !Join ["", [!Ref Key, ","]]]], ""]]
+Resources:
+  Always: {Type: AWS::SNS::Topic}
+  IfZones: {Type: AWS::SNS::Topic, Condition: HasZones}
+  IfTwoKeys: {Type: AWS::SNS::Topic, Condition: HasTwoKeys}
+"""
+
+    def made_by(emulator: Emulator, name: str, **given: str) -> list[str]:
+        cloudformation = emulator.clients["cloudformation"]
+        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
+        cloudformation.create_stack(StackName=name, TemplateBody=template, Parameters=parameters)
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+        found = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+        return sorted(resource["LogicalResourceId"] for resource in found)
+
+    assert made_by(mended, "none") == ["Always"]
+    assert made_by(mended, "both", Zones="a,b", Key="id,at") == ["Always", "IfTwoKeys", "IfZones"]
+    with pytest.raises(ClientError, match="nonexistent value"):
+        made_by(plain, "none")
+
+
 def test_a_number_in_a_key_is_the_same_however_it_is_written(plain: Emulator, mended: Emulator) -> None:
     def items_after_deleting(emulator: Emulator) -> int:
         dynamodb, name = emulator.clients["dynamodb"], "numbers"
