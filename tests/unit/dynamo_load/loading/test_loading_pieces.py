@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from dynamo_load import loading
 from dynamo_load.accounting.ledger import pieces
 from dynamo_load.errors import (
     CorruptParquetFile,
     DynamoDbRefused,
+    LedgerUnavailable,
     MissingKeyColumn,
     PieceTakenOver,
+    RejectsNotStored,
     TooManyRejects,
 )
 from dynamo_load.reading.piece_reader import CHUNK_ROWS
@@ -30,7 +34,10 @@ from target.table import KeyAttribute
 from tests.unit.dynamo_load.conftest import NO_DEADLINE, Stage, not_utf8, numbered, passes_after, with_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
     from dynamo_load.accounting.ledger import Tally
 
@@ -410,6 +417,31 @@ class TestRejects:
 
         assert counts(recorded(stage)["00000"]) == (0, 0, 0, 0)
 
+    def test_rejects_that_cannot_be_stored_now_are_worth_another_try(self, stage: Stage) -> None:
+        piece = stage.piece_of(with_keys([None, "a"]))
+
+        with throttled(stage.aws.s3, "PutObject"), pytest.raises(RejectsNotStored, match=r"PutObject was throttled"):
+            stage.load(piece)
+        assert counts(recorded(stage)["00000"]) == (0, 0, 0, 0)
+
+        stage.load(piece)
+        assert counts(recorded(stage)["00000"]) == (2, 1, 1, 0)
+
+
+@contextmanager
+def throttled(client: S3Client | DynamoDBClient, operation: str) -> Iterator[None]:
+    """Let every call of an operation end in throttling."""
+    answer = AWSResponse("https://aws", 400, HTTPHeaders(), None)
+    parsed = {"Error": {"Code": "ThrottlingException", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    event = f"before-call.{client.meta.service_model.service_name}.{operation}"
+
+    def throttling(**_: Any) -> Any:
+        return answer, parsed
+
+    client.meta.events.register(event, throttling, "throttled")
+    yield
+    client.meta.events.unregister(event, unique_id="throttled")
+
 
 def refusing(*numbers: int, message: str = "Item size has exceeded the maximum allowed size") -> SinkBehaviour:
     """A sink that refuses requests with these of the rows that `numbered` makes."""
@@ -588,6 +620,17 @@ class TestFailures:
 
         (entry,) = pieces(stage.aws.dynamodb, stage.ledger_table, stage.name)
         assert (entry.finished, entry.failure) == (True, None)
+
+    def test_a_ledger_that_fails_is_worth_another_try(self, stage: Stage) -> None:
+        piece = stage.piece_of(numbered(30))
+
+        throttling = throttled(stage.aws.dynamodb, "UpdateItem")
+        with throttling, pytest.raises(LedgerUnavailable, match="UpdateItem was throttled"):
+            stage.load(piece)
+        assert stage.items() == {}
+
+        stage.load(piece)
+        assert counts(recorded(stage)["00000"]) == (30, 30, 0, 0)
 
     def test_without_a_ledger_nothing_is_written(self, stage: Stage) -> None:
         piece = stage.piece_of(numbered(30))
