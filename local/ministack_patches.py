@@ -111,8 +111,10 @@ def _work_out_texts_in_conditions() -> None:
 def _report_what_a_handler_raised() -> None:
     """Name an error by its class, so that `Retry` and `Catch` match it.
 
-    Gap: whatever a handler raises becomes `Runtime.HandlerError`, and its worker process is thrown away.
-    Mend: as Lambda does, the error carries the exception's class name and stack, and the worker lives on.
+    Gap: whatever a handler raises becomes `Runtime.HandlerError`, and its worker process is thrown away; a worker that
+    was killed has the same name.
+    Mend: as Lambda does, the error carries the exception's class name and stack, and the worker lives on. A worker
+    that was killed is `Runtime.ExitError`.
     """
     raised: ContextVar[dict[str, Any] | None] = ContextVar("raised", default=None)
     before = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
@@ -127,6 +129,8 @@ def _report_what_a_handler_raised() -> None:
     def invoke(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         result = original(*arguments, **named)
         error = result.pop("raised", None)
+        if result.get("error") in ("Worker process died", "[Errno 32] Broken pipe"):
+            error = {"errorType": "Runtime.ExitError", "errorMessage": "the process was killed", "stackTrace": []}
         raised.set(error)
         if error is None:
             return result

@@ -41,6 +41,10 @@ LAMBDA_NOT_READY = [
 ]
 NOT_READY_WAITS: list[float] = [5, 10, 20, 40, *[60] * 56]
 
+# A function that ended without a word: its memory was full, or its machine is gone.
+LAMBDA_KILLED = ["Lambda.Unknown", "Runtime.ExitError"]
+KILLED_WAITS: list[float] = [5, 10]
+
 Result = MockedResponseReturn | MockedResponseThrow
 
 

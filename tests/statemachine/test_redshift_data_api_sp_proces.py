@@ -12,7 +12,9 @@ from locks.table import LONGEST_WAIT_SECONDS
 from tests.statemachine.conftest import DEFINITIONS
 from tests.statemachine.interpreter import (
     FAILED_WAITS,
+    KILLED_WAITS,
     LAMBDA_FAILED,
+    LAMBDA_KILLED,
     LAMBDA_NOT_READY,
     NOT_READY_WAITS,
     Machine,
@@ -54,7 +56,7 @@ def test_the_function_gets_the_context_that_its_statement_name_is_computed_from(
 
 
 def test_a_transient_error_is_retried(machine: Machine) -> None:
-    for error in [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *NAMED]:
+    for error in [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *LAMBDA_KILLED, *NAMED]:
         run = machine.run(PAYLOAD, {RUN: [throws(error), returns(RESULT)]})
         assert (run.status, run.output, run.waits) == ("SUCCEEDED", RESULT, [5])
 
@@ -64,6 +66,7 @@ def test_retries_wait_ever_longer_and_end(machine: Machine) -> None:
         (LAMBDA_FAILED[0], FAILED_WAITS),
         (NAMED[0], FAILED_WAITS),
         (LAMBDA_NOT_READY[0], NOT_READY_WAITS),
+        *[(error, KILLED_WAITS) for error in LAMBDA_KILLED],
     ]:
         run = machine.run(PAYLOAD, {RUN: [throws(error)]})
         assert (run.status, run.error, run.waits) == ("FAILED", error, waits)

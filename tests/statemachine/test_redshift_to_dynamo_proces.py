@@ -26,7 +26,9 @@ from locks.table import LONGEST_WAIT_SECONDS
 from tests.statemachine.conftest import DEFINITIONS
 from tests.statemachine.interpreter import (
     FAILED_WAITS,
+    KILLED_WAITS,
     LAMBDA_FAILED,
+    LAMBDA_KILLED,
     LAMBDA_NOT_READY,
     NOT_READY_WAITS,
     REGION,
@@ -89,9 +91,6 @@ LOADER_ERRORS = [
     and issubclass(error, TransientError)
     and error not in (TransientError, locks.errors.SingletonAwaited)
 ]
-
-# A loader that ended without a word: its memory was full, or its machine is gone.
-KILLED = ["Lambda.Unknown", "Runtime.ExitError"]
 
 
 def payload(result: Any) -> Result:
@@ -287,14 +286,14 @@ class TestMirror:
     def test_a_transient_failure_is_retried_and_no_other(self, machine: Machine) -> None:
         child = child_of(machine, COMPARE)
         passing = ["AwsUnavailable", "LedgerUnavailable", "FileReadInterrupted", "PlanOfAnotherVersion"]
-        for error in [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *passing, *KILLED]:
+        for error in [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *passing, *LAMBDA_KILLED]:
             run = child.run(CHILD_INPUT, {COMPARE_ONE: [throws(error), compared()]})
             assert (run.status, run.waits) == ("SUCCEEDED", [5])
         for error, waits in [
             (LAMBDA_FAILED[0], FAILED_WAITS),
             (passing[0], FAILED_WAITS),
             (LAMBDA_NOT_READY[0], NOT_READY_WAITS),
-            *[(error, [5, 10]) for error in KILLED],
+            *[(error, KILLED_WAITS) for error in LAMBDA_KILLED],
             ("RecordUnreadable", []),
         ]:
             run = child.run(CHILD_INPUT, {COMPARE_ONE: [throws(error)]})
@@ -395,7 +394,7 @@ def test_waiting_as_long_as_the_function_lets_it_stays_within_the_history(machin
 @pytest.mark.parametrize("state", STATES)
 def test_a_transient_error_is_retried(machine: Machine, state: str) -> None:
     success = all_well()[STATES[state]]
-    for error in [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *NAMED[state]]:
+    for error in [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *LAMBDA_KILLED, *NAMED[state]]:
         run = machine.run({}, all_well(**{state: [throws(error), *success]}))
         assert (run.status, run.waits) == ("SUCCEEDED", [5])
 
@@ -406,6 +405,7 @@ def test_retries_wait_ever_longer_and_end(machine: Machine, state: str) -> None:
         (LAMBDA_FAILED[0], FAILED_WAITS),
         (NAMED[state][0], FAILED_WAITS),
         (LAMBDA_NOT_READY[0], NOT_READY_WAITS),
+        *[(error, KILLED_WAITS) for error in LAMBDA_KILLED],
     ]:
         run = machine.run({}, all_well(**{state: [throws(error)]}))
         assert (run.status, run.error, run.waits) == ("FAILED", error, waits)
@@ -479,7 +479,7 @@ def test_a_piece_that_never_finishes_is_given_up_after_the_allowed_hand_overs(ch
 
 
 def test_a_transient_failure_of_a_loader_is_retried(child: Machine) -> None:
-    for error in [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *LOADER_ERRORS, "AwsUnavailable", *KILLED]:
+    for error in [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *LOADER_ERRORS, "AwsUnavailable", *LAMBDA_KILLED]:
         run = run_child(child, throws(error), loaded())
         assert (run.status, run.waits) == ("SUCCEEDED", [5])
 
@@ -489,7 +489,7 @@ def test_a_loaders_retries_wait_ever_longer_and_end(child: Machine) -> None:
         (LAMBDA_FAILED[0], FAILED_WAITS),
         (LOADER_ERRORS[0], FAILED_WAITS),
         (LAMBDA_NOT_READY[0], NOT_READY_WAITS),
-        *[(error, [5, 10]) for error in KILLED],
+        *[(error, KILLED_WAITS) for error in LAMBDA_KILLED],
     ]:
         run = run_child(child, throws(error))
         assert (run.status, run.error, run.waits) == ("FAILED", error, waits)

@@ -102,6 +102,17 @@ def handler(event, context):
     assert failed == worked
 
 
+def test_a_function_that_was_killed_is_told_from_one_that_raised(plain: Emulator, mended: Emulator) -> None:
+    source = "import os, signal\ndef handler(event, context):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+
+    def error_of(emulator: Emulator) -> str:
+        function = emulator.create_function("is-killed", source)
+        return str(json.loads(emulator.execute("killed", {"Call": task(function)})["cause"])["errorType"])
+
+    assert error_of(plain) == "Runtime.HandlerError"
+    assert error_of(mended) == "Runtime.ExitError"
+
+
 def test_each_attempt_of_a_callback_task_has_its_own_token(plain: Emulator, mended: Emulator) -> None:
     source = """
 import boto3
