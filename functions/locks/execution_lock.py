@@ -104,6 +104,11 @@ class ExecutionLock:
             redrives,
         )
 
+    def has_ended(self, states: SFNClient) -> bool:
+        """Whether Step Functions says that this execution has ended; its answer may be that of a moment before."""
+        with named_failures():
+            return states.describe_execution(executionArn=self._execution)["status"] in ENDED
+
     def goes_on(self, states: SFNClient, stopped: int) -> bool:
         """Whether this execution, stopped as of that redrive, was redriven since; then it is not noted as stopped."""
         with named_failures():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from errors import AwsUnavailable
 from locks.errors import LoadStopped, TableIsBeingLoaded
 from locks.execution_lock import ExecutionLock
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT_SECONDS = 10 * 3600
 """So long an execution waits for a table, counted from its start: within the history of a state machine."""
+# A thousand loaders ask 8 times a second, of the 10 that "Quotas related to API action throttling" gives at least.
+_SECONDS_BETWEEN_QUESTIONS = 120.0
 
 
 class TableLock:
@@ -79,7 +84,8 @@ class TableLock:
 class LoaderHold(TableLock):
     """The hold of a loader, which stops with its execution: Step Functions does not end the functions of one.
 
-    `begin` and `check` raise LoadStopped, too, until the execution is redriven.
+    `begin` and `check` raise LoadStopped, too, until the execution is redriven. Should nobody note that it has ended,
+    as when the event of that is lost, `check` asks Step Functions, every two minutes.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class LoaderHold(TableLock):
     ) -> None:
         super().__init__(dynamodb, ledger_table, table, execution_arn)
         self._states, self._execution = states, execution_arn
+        self._asked_at = time.monotonic()
 
     def begin(self) -> None:
         """Show that this loader begins, unless its execution was stopped."""
@@ -100,3 +107,9 @@ class LoaderHold(TableLock):
         self._refuse(standing.other)
         if standing.stopped is not None and not self._lock.goes_on(self._states, standing.stopped):
             raise LoadStopped(f"execution {self._execution} was stopped, and so is this loader, until it is redriven.")
+        if time.monotonic() - self._asked_at >= _SECONDS_BETWEEN_QUESTIONS:
+            self._asked_at = time.monotonic()
+            # What can't be asked now will be the next time: to write on until then does no harm that was not done.
+            with suppress(AwsUnavailable):
+                if self._lock.has_ended(self._states):
+                    raise LoadStopped(f"execution {self._execution} has ended, and so does this loader.")

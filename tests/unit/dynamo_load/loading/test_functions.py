@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +21,7 @@ from botocore.compat import HTTPHeaders
 import aws_clients
 import begin_load.app
 import load_dynamo.app
+import locks.table
 import verify_load.app
 from dynamo_load.accounting.ledger import pieces
 from dynamo_load.errors import (
@@ -540,6 +543,37 @@ class TestStop:
             functions.load(functions.piece(file), deadline=stopped_meanwhile, lock=hold)
         (entry,) = pieces(functions.aws.dynamodb, functions.ledger_table, functions.name)
         assert entry.tally.next_row == 0
+
+    @pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT", "FAILED", "RUNNING", "throttled"])
+    def test_a_loader_whose_stop_is_lost_asks_for_itself_and_stops(
+        self, functions: Stage, monkeypatch: pytest.MonkeyPatch, status: str
+    ) -> None:
+        file = functions.put_file(numbered(60), "unload/0")
+        asked: list[bytes] = []
+
+        def described(params: dict[str, Any], **_: Any) -> Any:
+            asked.append(params["body"])
+            if status == "throttled":
+                error = {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+                return AWSResponse("https://aws", 400, HTTPHeaders(), None), error
+            answer = {"status": status, "ResponseMetadata": {"HTTPStatusCode": 200}}
+            return AWSResponse("https://aws", 200, HTTPHeaders(), None), answer
+
+        states = aws_clients.client("stepfunctions")
+        events: Any = states.meta.events
+        events.register("before-call.stepfunctions.DescribeExecution", described)
+        clock = itertools.count(0.0, 100.0)
+        monkeypatch.setattr(locks.table, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        hold = LoaderHold(functions.aws.dynamodb, functions.ledger_table, functions.name, EXECUTION, states)
+        hold.check()
+        assert asked == []
+        if status in ("RUNNING", "throttled"):
+            assert functions.load(functions.piece(file), lock=hold).finished
+        else:
+            with pytest.raises(LoadStopped, match="has ended"):
+                functions.load(functions.piece(file), lock=hold)
+        assert len(asked) == 1
+        assert EXECUTION.encode() in asked[0]
 
     def test_after_a_redrive_what_is_left_is_loaded_and_what_is_done_is_not(self, functions: Stage) -> None:
         load = self.loaded(functions)
