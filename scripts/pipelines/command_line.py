@@ -17,7 +17,7 @@ from scripts.pipelines.watching import StoppedWatching
 RUN_FAILED, USAGE, CANNOT, INTERRUPTED = 1, 2, 3, 130
 """Exit codes beside 0: the run has failed, the call was wrong, AWS or the stack did not answer, Ctrl-C."""
 
-_COMMANDS = ("run", "watch", "list", "why", "rejects", "report", "estimate", "stop")
+_COMMANDS = ("run", "watch", "list", "why", "rejects", "report", "estimate", "preflight", "stop")
 
 
 class Commands(click.Group):

@@ -177,6 +177,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
             "TargetTableName": TARGET,
             "DataBucketName": BUCKET,
             "StatementRoleName": "p-statements",
+            "NotificationTopicArn": account.stack.client("sns").create_topic(Name="failures")["TopicArn"],
         }
         template = {
             "Parameters": {"REGION": {"Type": "String", "Default": ""}},
