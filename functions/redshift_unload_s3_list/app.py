@@ -14,7 +14,7 @@ from data_bucket import load_id, unload_prefix
 from dynamo_load.mapping import ItemMapping
 from dynamo_load.plan import LoadLimits
 from dynamo_load.reading.piece_reader import short_columns
-from environment import number, required
+from environment import required
 from execution_input import parse_input
 from locks.table import TableLock
 from records.table_state import TableStates
@@ -41,7 +41,7 @@ class Settings:
     bucket: str
     ledger_table: str
     query: str
-    dollars_per_million_write_units: float
+    region: str
 
 
 @cache
@@ -50,7 +50,7 @@ def _settings() -> Settings:
         bucket=required(os.environ, "DATA_BUCKET"),
         ledger_table=required(os.environ, "LEDGER_TABLE"),
         query=os.environ.get("UNLOAD_QUERY", ""),
-        dollars_per_million_write_units=number(os.environ, "DOLLARS_PER_MILLION_WRITE_UNITS"),
+        region=required(os.environ, "AWS_REGION"),
     )
 
 
@@ -140,7 +140,7 @@ def _report(
         sample(client("s3"), settings.bucket, manifest, mapping),
         limits=limits,
         capacity=mapping.target.capacity,
-        dollars_per_million=settings.dollars_per_million_write_units,
+        region=settings.region,
         warnings=warnings,
     )
     return {"plan": None, "report": asdict(report)}

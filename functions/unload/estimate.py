@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dynamo_load.duration import Warming, duration
+from dynamo_load.prices import write_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,17 +29,18 @@ _FURTHEST_SECONDS = 10**18
 class DryRunReport:
     """Files, rows and bytes that were unloaded, and what writing the rows would take.
 
-    `write_units`, `dollars` and `minutes` are estimated from `sampled_rows` rows, of which `sampled_rejects` would be
-    rejected; `minutes` at `write_units_per_second`, which are `limited_by` that, and what `warming` the table would
-    change (null: nothing). Writes to secondary indexes come on top. The sampled items expire between `expires_from` and
-    `expires_to` (UTC; null if none does). `warnings` are sentences about what can be loaded and is hardly meant.
+    `write_units`, `dollars` (null where the price is not known) and `minutes` are estimated from `sampled_rows` rows,
+    of which `sampled_rejects` would be rejected; `minutes` at `write_units_per_second`, which are `limited_by` that, and
+    what `warming` the table would change (null: nothing). Writes to secondary indexes come on top. The sampled items
+    expire between `expires_from` and `expires_to` (UTC; null if none does). `warnings` are sentences about what can be
+    loaded and is hardly meant, and about what is not known.
     """
 
     files: int
     rows: int
     bytes: int
     write_units: int
-    dollars: float
+    dollars: float | None
     minutes: float
     write_units_per_second: int
     limited_by: str
@@ -56,13 +58,13 @@ def estimate(
     *,
     limits: "LoadLimits",
     capacity: "WriteCapacity",
-    dollars_per_million: float,
+    region: str,
     warnings: "Sequence[str]",
 ) -> DryRunReport:
     """Scale the sample's write units to all rows.
 
-    `limits` are the load's, `capacity` is the table's; `dollars_per_million` is the price of as many write units;
-    `warnings` is what the columns alone give cause for.
+    `limits` are the load's, `capacity` is the table's, prices are the region's; `warnings` is what the columns alone
+    give cause for.
     """
     accepted = rejected = sampled_units = 0
     expiries = [np.empty(0)]
@@ -74,13 +76,13 @@ def estimate(
     expires = np.concatenate(expiries)
     sampled = accepted + rejected
     write_units = ceil(sampled_units * manifest.rows / sampled) if sampled else 0
-    expected = duration(write_units, limits, capacity)
+    expected, dollars = duration(write_units, limits, capacity), write_dollars(write_units, region)
     return DryRunReport(
         files=len(manifest.files),
         rows=manifest.rows,
         bytes=manifest.bytes,
         write_units=write_units,
-        dollars=round(write_units * dollars_per_million / 1_000_000, 2),
+        dollars=dollars,
         minutes=expected.minutes,
         write_units_per_second=expected.write_units_per_second,
         limited_by=expected.limited_by,
@@ -89,7 +91,7 @@ def estimate(
         sampled_rejects=rejected,
         expires_from=_moment(expires.min()) if expires.size else None,
         expires_to=_moment(expires.max()) if expires.size else None,
-        warnings=[*warnings, *_warnings(expires)],
+        warnings=[*warnings, *_warnings(expires), *([_price_unknown(region)] if dollars is None else [])],
     )
 
 
@@ -103,6 +105,13 @@ def _warnings(expires: "NDArray[np.float64]") -> list[str]:
         "five years ago."
     )
     return [warning]
+
+
+def _price_unknown(region: str) -> str:
+    return (
+        f"What writing costs in {region} is not known here: multiply write_units by the price of a write request unit "
+        "on AWS's list."
+    )
 
 
 def _moment(seconds: float) -> str:

@@ -10,7 +10,7 @@ from aws_clients import client
 from dynamo_load.accounting.committing import commit_load
 from dynamo_load.accounting.verifying import LoadResult, report_refresh, verify_load
 from dynamo_load.plan import LoadPlan
-from environment import number, required
+from environment import required
 from locks.table import TableLock
 from telemetry import MetricUnit, logger, metrics, traced
 
@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     TableLock(dynamodb, ledger_table, plan.mapping.target.name, execution_arn).begin()
     verified = verify_load(dynamodb, ledger_table, plan)
     if plan.dry_run:
-        return asdict(report_refresh(verified.result, plan, number(os.environ, "DOLLARS_PER_MILLION_WRITE_UNITS")))
+        return asdict(report_refresh(verified.result, plan, required(os.environ, "AWS_REGION")))
     commit_load(dynamodb, client("s3"), ledger_table, plan, execution_arn, recorded_keys=verified.recorded_keys)
     _record(verified.result)
     return asdict(verified.result)

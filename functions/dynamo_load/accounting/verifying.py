@@ -10,6 +10,7 @@ from dynamo_load.accounting.ledger import pieces, stop_loaders
 from dynamo_load.accounting.vanishing import compared_in_all
 from dynamo_load.duration import Warming, duration
 from dynamo_load.errors import RowsUnaccounted, TooManyRejects
+from dynamo_load.prices import write_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,8 +59,9 @@ class LoadResult:
 class RefreshReport:
     """What a load in a mode with records would do, counted row by row: the report of its dry run.
 
-    `dollars` is the price of `write_units`, which take `minutes` at `write_units_per_second`, `limited_by` that; what
-    `warming` the table would change is null for nothing. Writing all rows would take `full_load_write_units`.
+    `dollars` is the price of `write_units`, null where that is not known; they take `minutes` at
+    `write_units_per_second`, `limited_by` that; what `warming` the table would change is null for nothing. Writing all
+    rows would take `full_load_write_units`.
     """
 
     table: str
@@ -72,13 +74,13 @@ class RefreshReport:
     rows_rejected: int
     rows_superseded: int
     write_units: float
-    dollars: float
+    dollars: float | None
     minutes: float
     write_units_per_second: int
     limited_by: str
     warming: Warming | None
     full_load_write_units: float
-    full_load_dollars: float
+    full_load_dollars: float | None
     rejects: str | None
     full_load_because: str | None
 
@@ -158,8 +160,8 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: LoadPlan) -> 
     return Verified(result, recorded_keys=sum(tally.recorded_keys for tally in tallies))
 
 
-def report_refresh(result: LoadResult, plan: LoadPlan, dollars_per_million: float) -> RefreshReport:
-    """Say what a dry run of a plan came to; `dollars_per_million` is the price of as many write units."""
+def report_refresh(result: LoadResult, plan: LoadPlan, region: str) -> RefreshReport:
+    """Say what a dry run of a plan came to, at the prices of a region."""
     # A deletion takes a unit for each KB of what it deletes; a loader counts one, as it knows no more than the key.
     full = result.write_units + result.write_units_saved - result.rows_deleted
     expected = duration(result.write_units, plan.limits, plan.mapping.target.capacity)
@@ -174,13 +176,13 @@ def report_refresh(result: LoadResult, plan: LoadPlan, dollars_per_million: floa
         rows_rejected=result.rows_rejected,
         rows_superseded=result.rows_superseded,
         write_units=result.write_units,
-        dollars=round(result.write_units * dollars_per_million / 1_000_000, 2),
+        dollars=write_dollars(result.write_units, region),
         minutes=expected.minutes,
         write_units_per_second=expected.write_units_per_second,
         limited_by=expected.limited_by,
         warming=expected.warming,
         full_load_write_units=full,
-        full_load_dollars=round(full * dollars_per_million / 1_000_000, 2),
+        full_load_dollars=write_dollars(full, region),
         rejects=result.rejects,
         full_load_because=result.full_load_because,
     )

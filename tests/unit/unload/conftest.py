@@ -44,7 +44,7 @@ ENVIRONMENT = waiting_task.ENVIRONMENT | {
     "TTL_ATTRIBUTE": "",
     "LOADABLE_TABLES": "",
     "LEDGER_TABLE": "ledger",
-    "DOLLARS_PER_MILLION_WRITE_UNITS": "0.625",
+    "AWS_REGION": REGION,
 }
 
 

@@ -54,7 +54,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "AWS_SECRET_ACCESS_KEY": "testing",
         "POWERTOOLS_SERVICE_NAME": "test",
         "LEDGER_TABLE": LEDGER,
-        "DOLLARS_PER_MILLION_WRITE_UNITS": "0.625",
+        "AWS_REGION": "us-east-1",
     }
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)

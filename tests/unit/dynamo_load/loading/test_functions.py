@@ -143,7 +143,7 @@ def functions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
         monkeypatch,
         stage,
         HAND_OVER_SECONDS="10",
-        DOLLARS_PER_MILLION_WRITE_UNITS="0.625",
+        AWS_REGION="us-east-1",
     )
     monkeypatch.setattr(metrics.provider, "namespace", "test")
     for cached in (load_dynamo.app._settings, load_dynamo.app._session):

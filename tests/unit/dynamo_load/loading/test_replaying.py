@@ -159,7 +159,7 @@ def machine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Machine:
         UNLOAD_QUERY="SELECT 1",
         REQUESTS_IN_FLIGHT="4",
         HAND_OVER_SECONDS="1",
-        DOLLARS_PER_MILLION_WRITE_UNITS="0.625",
+        AWS_REGION="us-east-1",
     )
     monkeypatch.setattr(metrics.provider, "namespace", "test")
     for app in (prepare_load.app, redshift_unload_s3_list.app, load_dynamo.app):
