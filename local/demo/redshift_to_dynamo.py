@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from local import executions, reviews_table
-from local.demo import comparison
+from local.demo import comparison, report
 from local.demo.expectation import expect
 from local.demo.history import History
 
@@ -86,6 +86,7 @@ def show(
         f"which saved {execution.output['write_units_saved']:,} write units"
     )
     _prove_equal(aws, outputs, redshift, display, unchanged + changed + new)
+    display.done(f"the report of this load, for a browser: {report.write(aws, execution)}")
 
     display.heading("A load with rows that DynamoDB can never accept")
     execution = _run(aws, outputs, {"query": FLAWED_QUERY}, display)

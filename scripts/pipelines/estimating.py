@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from dynamo_load.duration import duration
+from scripts.pipelines import prices
 from scripts.pipelines.wording import count
 from scripts.pipelines.wording import duration as worded
 from unload.buckets import buckets_for
@@ -16,19 +17,13 @@ if TYPE_CHECKING:
     from dynamo_load.plan import LoadLimits
     from target.table import WriteCapacity
 
-DOLLARS_PER_MILLION_UNITS = 0.625
-"""A million on-demand write units in us-east-1 ("Amazon DynamoDB pricing for on-demand capacity")."""
-
 _BYTES_PER_UNIT = 1_024
 # docs/performance.md, "What this means on Lambda" and "Refreshing": measured on one core, rows of about 900 bytes.
 _WRITTEN_PER_SECOND = 106_000
 _COMPARED_PER_SECOND = 1_000_000 / 4.29
 # 625 Mbit/s ("Lambda quotas", developer guide), of which 85,000 rows of 900 bytes a second were counted on.
 _BYTES_PER_SECOND = 85_000 * 900
-# 1,769 MB, one vCPU; AWS Lambda's price of a GB-second on arm64 in us-east-1.
-_DOLLARS_PER_LOADER_SECOND = 1_769 / 1_024 * 0.0000133334
-# A piece's own execution; AWS Step Functions' price of a thousand state transitions in us-east-1.
-_TRANSITIONS_PER_PIECE, _DOLLARS_PER_TRANSITION = 4, 0.025 / 1_000
+_DOLLARS_PER_LOADER_SECOND = prices.LOADER_MEMORY_MB / 1_024 * prices.PER_GB_SECOND
 
 
 @dataclass(frozen=True)
@@ -81,7 +76,7 @@ def estimate(asked: Asked, limits: LoadLimits, capacity: WriteCapacity) -> list[
     enough = max(1, ceil(per_second / each / sent))
     dynamodb = charged * asked.dollars / 1_000_000
     lambdas = loaders * seconds * _DOLLARS_PER_LOADER_SECOND
-    transitions = pieces * _TRANSITIONS_PER_PIECE * _DOLLARS_PER_TRANSITION
+    transitions = pieces * prices.TRANSITIONS_PER_PIECE * prices.PER_THOUSAND_TRANSITIONS / 1_000
     slowest = max((writing, expected.limited_by), (sending, "the loaders' cores"), (comparing, "comparing all rows"))
     figures = [
         Figure(
@@ -122,7 +117,8 @@ def estimate(asked: Asked, limits: LoadLimits, capacity: WriteCapacity) -> list[
         ),
         Figure(
             "Step Functions", transitions, "dollars", f"${transitions:,.2f}",
-            f"{pieces:,} x {_TRANSITIONS_PER_PIECE} transitions x $0.025 / 1,000", "docs/scaling.md",
+            f"{pieces:,} x {prices.TRANSITIONS_PER_PIECE} transitions x ${prices.PER_THOUSAND_TRANSITIONS:g} / 1,000",
+            "docs/scaling.md",
         ),
     ]  # fmt: skip
     if warming := expected.warming:

@@ -9,8 +9,9 @@ import click
 
 from aws_errors import named_failures
 from dynamo_load.plan import LoadLimits
+from scripts.pipelines import prices
 from scripts.pipelines.context import Context, examples, pass_context
-from scripts.pipelines.estimating import DOLLARS_PER_MILLION_UNITS, Asked, estimate
+from scripts.pipelines.estimating import Asked, estimate
 from target.describing import ConfiguredTarget, requested_target
 from target.table import WriteCapacity
 
@@ -53,7 +54,7 @@ class Number(click.ParamType):
 @click.option("--headroom", type=click.FloatRange(0, 0.9), default=0.0, help="Share of the table that is left free")
 @click.option("--loaders", type=click.IntRange(1, 10_000), default=4, show_default=True, help="Loaders at once")
 @click.option(
-    "--price", type=float, default=DOLLARS_PER_MILLION_UNITS, show_default=True, help="Of a million write units"
+    "--price", type=float, default=prices.PER_MILLION_WRITE_UNITS, show_default=True, help="Of a million write units"
 )
 @pass_context
 def command(context: Context, /, **given: Any) -> None:

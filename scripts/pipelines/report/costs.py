@@ -9,26 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scripts.pipelines import prices
 from scripts.pipelines.report import words
 
 if TYPE_CHECKING:
     from scripts.pipelines.runs.model import Load, Run
 
-PRICED_REGION = "us-east-1"
-"""Whose prices these are."""
-LOADER_MEMORY_MB = 1_769
 SUBMITTER_MEMORY_MB = 256
-"""What the template gives to LoadDynamoFunction, and to RedshiftRunSpsFunction, which submits a procedure."""
-DOLLARS_PER_MILLION_WRITE_UNITS = 0.625
-"""On demand (https://aws.amazon.com/dynamodb/pricing/on-demand/)."""
-DOLLARS_PER_GB_SECOND = 0.0000133334
-"""Lambda, arm64, the first tier (https://aws.amazon.com/lambda/pricing/)."""
-DOLLARS_PER_THOUSAND_TRANSITIONS = 0.025
-"""Standard workflows (https://aws.amazon.com/step-functions/pricing/); a retry counts as one, too."""
-DOLLARS_PER_GB_MONTH = 0.023
-"""S3 Standard (https://aws.amazon.com/s3/pricing/)."""
-STATES_PER_PIECE = 3
-"""Load Piece, Piece Finished?, Piece Loaded: of a piece that is not handed over."""
+"""What the template gives to RedshiftRunSpsFunction, which submits a procedure."""
 UNLOADED_DAYS = 15
 """For which the stack's bucket keeps what was unloaded."""
 WRITES_PER_PIECE = 4
@@ -92,10 +80,10 @@ def bill(run: Run, waited_seconds: float) -> Bill:
         cost += [_loaders(total.seconds), _storage(run.load)]
     cost.append(_write_units("Ledger and tokens", ledger_writes, "worked out"))
     region = run.arn.split(":")[3]
-    other = "" if region == PRICED_REGION else f"; {region} may have others"
+    other = "" if region == prices.REGION else f"; {region} may have others"
     notes.append(
-        f"Prices are those of {PRICED_REGION}, on demand, without what is free each month{other}. Redshift's own time "
-        "comes on top, and so do logs and requests to S3, which are a small part."
+        f"Prices are those of {prices.REGION}, on demand, without what is free each month{other}. Redshift's own time "
+        "comes on top, and so do logs, requests to S3 and the functions beside the loaders, which are a small part."
     )
     return Bill(tuple(cost), tuple(saved), tuple(notes))
 
@@ -103,18 +91,17 @@ def bill(run: Run, waited_seconds: float) -> Bill:
 def _write_units(what: str, units: float, source: str) -> Cost:
     return Cost(
         what,
-        f"{words.count(units)} write units x ${DOLLARS_PER_MILLION_WRITE_UNITS:g} per million",
-        units * DOLLARS_PER_MILLION_WRITE_UNITS / 1_000_000,
+        f"{words.count(units)} write units x ${prices.PER_MILLION_WRITE_UNITS:g} per million",
+        units * prices.PER_MILLION_WRITE_UNITS / 1_000_000,
         f"{source}; https://aws.amazon.com/dynamodb/pricing/on-demand/",
     )
 
 
 def _loaders(seconds: float) -> Cost:
-    gigabytes = LOADER_MEMORY_MB / 1_024
     return Cost(
         "Loaders",
-        f"{words.count(seconds)} s x {LOADER_MEMORY_MB:,} / 1,024 GB x ${DOLLARS_PER_GB_SECOND:.10f} per GB-second",
-        seconds * gigabytes * DOLLARS_PER_GB_SECOND,
+        _function_seconds(seconds, prices.LOADER_MEMORY_MB),
+        seconds * prices.LOADER_MEMORY_MB / 1_024 * prices.PER_GB_SECOND,
         "their time by the ledger; https://aws.amazon.com/lambda/pricing/",
     )
 
@@ -123,20 +110,20 @@ def _storage(load: Load) -> Cost:
     gigabytes, months = load.plan.bytes / 1_024**3, UNLOADED_DAYS / 30
     return Cost(
         "Unloaded files",
-        f"{words.size(load.plan.bytes)} x {UNLOADED_DAYS} days x ${DOLLARS_PER_GB_MONTH:g} per GB and month",
-        gigabytes * months * DOLLARS_PER_GB_MONTH,
+        f"{words.size(load.plan.bytes)} x {UNLOADED_DAYS} days x ${prices.PER_GB_MONTH:g} per GB and month",
+        gigabytes * months * prices.PER_GB_MONTH,
         "their size by the manifest; https://aws.amazon.com/s3/pricing/",
     )
 
 
 def _transitions(run: Run) -> Cost:
-    of_pieces = STATES_PER_PIECE * len(run.load.pieces) if run.load else 0
+    of_pieces = prices.TRANSITIONS_PER_PIECE * len(run.load.pieces) if run.load else 0
     transitions = len(run.stages) + sum(len(stage.failures) for stage in run.stages) + of_pieces
     return Cost(
         "Step Functions",
-        f"{transitions:,} state transitions x ${DOLLARS_PER_THOUSAND_TRANSITIONS:g} per 1,000",
-        transitions * DOLLARS_PER_THOUSAND_TRANSITIONS / 1_000,
-        "by the history, three for each piece; https://aws.amazon.com/step-functions/pricing/",
+        f"{transitions:,} state transitions x ${prices.PER_THOUSAND_TRANSITIONS:g} per 1,000",
+        transitions * prices.PER_THOUSAND_TRANSITIONS / 1_000,
+        "by the history, four for each piece; https://aws.amazon.com/step-functions/pricing/",
     )
 
 
@@ -144,7 +131,11 @@ def _waiting(seconds: float) -> Cost:
     too_long = ", which no function could have done: it is ended after 900 s"
     return Cost(
         f"No function waited for Redshift{too_long if seconds > _LONGEST_FUNCTION_SECONDS else ''}",
-        f"{words.count(seconds)} s x {SUBMITTER_MEMORY_MB} / 1,024 GB x ${DOLLARS_PER_GB_SECOND:.10f} per GB-second",
-        seconds * SUBMITTER_MEMORY_MB / 1_024 * DOLLARS_PER_GB_SECOND,
+        _function_seconds(seconds, SUBMITTER_MEMORY_MB),
+        seconds * SUBMITTER_MEMORY_MB / 1_024 * prices.PER_GB_SECOND,
         "by the history; https://aws.amazon.com/lambda/pricing/",
     )
+
+
+def _function_seconds(seconds: float, memory_mb: int) -> str:
+    return f"{words.count(seconds)} s x {memory_mb:,} / 1,024 GB x ${prices.PER_GB_SECOND:.10f} per GB-second"

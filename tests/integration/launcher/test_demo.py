@@ -25,11 +25,11 @@ DEMO_SECONDS = 300
 STAGES = ["redshift-storedproc-event-|", "SUBMITTING  the Lambda keeps", "SUBMITTED   Redshift runs the statement"]
 
 
-def run_demo(temporary: Path, rows: str) -> subprocess.CompletedProcess[str]:
+def run_demo(temporary: Path, rows: str, directory: Path = PROJECT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "local.demo"],
-        cwd=PROJECT,
-        env=os.environ | {"TMPDIR": str(temporary), "ROWS": rows},
+        cwd=directory,
+        env=os.environ | {"TMPDIR": str(temporary), "ROWS": rows, "PYTHONPATH": str(PROJECT)},
         capture_output=True,
         text=True,
         timeout=DEMO_SECONDS,
@@ -37,8 +37,11 @@ def run_demo(temporary: Path, rows: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demo_shows_both_pipelines_and_leaves_nothing(temporary_directory: Path) -> None:
-    demo = run_demo(temporary_directory, "1,000")
+def test_the_demo_shows_both_pipelines_and_leaves_nothing_but_a_report(
+    temporary_directory: Path, tmp_path: Path
+) -> None:
+    demo = run_demo(temporary_directory, "1,000", tmp_path)
+    page = tmp_path / "reports/demo.html"
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
     in_order = [
@@ -63,6 +66,7 @@ def test_the_demo_shows_both_pipelines_and_leaves_nothing(temporary_directory: P
         "✓ the execution has succeeded",
         "✓ all 1,000 items have the keys and values of the 1,000 rows",
         "row in Redshift",
+        f"✓ the report of this load, for a browser: {page}",
         "✓ the execution has failed, as it should: TooManyRejects",
         "key_missing",
         "Mail to support: local-RedshiftToDynamoProces failed",
@@ -73,6 +77,8 @@ def test_the_demo_shows_both_pipelines_and_leaves_nothing(temporary_directory: P
     assert missing == [], demo.stdout
     assert demo.stderr == ""
     assert list(temporary_directory.iterdir()) == []
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")] == [page.relative_to(tmp_path)]
+    assert "rows that had not changed" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("rows", ["many", "0", "-5", "20,00"])

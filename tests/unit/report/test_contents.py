@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dynamo_load.accounting.course import Leg
+from scripts.pipelines import prices
 from scripts.pipelines.report import costs, words
 from scripts.pipelines.report.balance import Rejects
 from scripts.pipelines.report.contents import Contents, contents
@@ -203,7 +204,7 @@ class TestBill:
         total = run.load.total
         assert cost["Writes to the target table"].dollars == pytest.approx(total.write_units * 0.625 / 1e6)
         assert cost["Loaders"].dollars == pytest.approx(total.seconds * 1_769 / 1_024 * 0.0000133334)
-        assert cost["Step Functions"].arithmetic == "105 state transitions x $0.025 per 1,000"
+        assert cost["Step Functions"].arithmetic == "137 state transitions x $0.025 per 1,000"
         assert cost["Unloaded files"].dollars == pytest.approx(310 * 2_000_000 / 1024**3 * 0.5 * 0.023)
         assert found.bill.total == pytest.approx(sum(line.dollars for line in found.bill.cost))
         assert figures(found)["Cost"] == words.dollars(found.bill.total)
@@ -229,7 +230,7 @@ class TestBill:
     def test_the_memory_of_the_functions_is_the_template_s(self) -> None:
         template = (Path(__file__).parents[3] / "template.yaml").read_text(encoding="utf-8")
         loader = template.partition("\n  LoadDynamoFunction:\n")[2].partition("\n\n")[0]
-        assert f"MemorySize: {costs.LOADER_MEMORY_MB}\n" in loader
+        assert f"MemorySize: {prices.LOADER_MEMORY_MB}\n" in loader
         everywhere = template.partition("\nGlobals:\n")[2].partition("\nResources:\n")[0]
         assert f"MemorySize: {costs.SUBMITTER_MEMORY_MB}\n" in everywhere
         assert "MemorySize" not in template.partition("\n  RedshiftRunSpsFunction:\n")[2].partition("\n  #")[0]
