@@ -30,7 +30,7 @@ class DryRunReport:
     """Files, rows and bytes that were unloaded, and what writing the rows would take.
 
     `write_units`, `dollars` (null where the price is not known) and `minutes` are estimated from `sampled_rows` rows,
-    of which `sampled_rejects` would be rejected; `minutes` at `write_units_per_second`, which are `limited_by` that, and
+    of which `sampled_rejects` would be rejected; `minutes` at `write_units_per_second`, `limited_by` that, and
     what `warming` the table would change (null: nothing). Writes to secondary indexes come on top. The sampled items
     expire between `expires_from` and `expires_to` (UTC; null if none does). `warnings` are sentences about what can be
     loaded and is hardly meant, and about what is not known.
