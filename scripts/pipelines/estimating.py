@@ -91,7 +91,7 @@ def estimate(asked: Asked, limits: LoadLimits, capacity: WriteCapacity) -> list[
         ),
         Figure(
             "pace", per_second, "units/s", f"{per_second:,} units/s", f"the least that is known: {expected.limited_by}",
-            'functions/dynamo_load/duration.py; README, "How long, and beside whom"',
+            'functions/dynamo_load/duration.py; docs/loading.md, "How long, and beside whom"',
         ),
         Figure(
             "loading", seconds, "s", worded(seconds),

@@ -135,7 +135,7 @@ def typed_arguments(stack: Stack) -> Verdict:
 
 def untyped_arguments(stack: Stack) -> Verdict:
     """A CALL finds its procedure by arguments that are JSON's numbers and booleans alone."""
-    advice = 'give such arguments a type, {"value": 5, "type": "integer"}: README, Run a stored procedure'
+    advice = 'give such arguments a type, {"value": 5, "type": "integer"}: docs/procedures.md'
     return _called_with(stack, UNTYPED, advice)
 
 
@@ -147,7 +147,7 @@ def out_parameters(stack: Stack) -> Verdict:
     result = execution.output.get("result")
     if result == {"p_count": 7, "p_said": "said"}:
         return confirmed(f"result: {result}, rows: {execution.output['rows']}")
-    return otherwise(f"the output is {execution.output}", "compare with README, Run a stored procedure")
+    return otherwise(f"the output is {execution.output}", "compare with docs/procedures.md")
 
 
 def content_length(stack: Stack) -> Verdict:
@@ -209,7 +209,7 @@ def null_super(stack: Stack) -> Verdict:
     )
     if row["sql_null"] in (None, "null") and json.loads(row["document"]) == {"a": None}:
         return confirmed(f"{seen}; either way of writing NULL is left out")
-    return otherwise(seen, "compare with README, the table of types")
+    return otherwise(seen, "compare with docs/loading.md, the table of types")
 
 
 def buckets(stack: Stack) -> Verdict:

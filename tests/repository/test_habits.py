@@ -104,3 +104,8 @@ def test_links_within_the_repository_lead_somewhere(page: str) -> None:
             if not target.exists() or (anchor and anchor not in anchors(target)):
                 broken.append(f"{file.relative_to(ROOT)}: {path}#{anchor}")
     assert broken == []
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name}" not in readme] == []

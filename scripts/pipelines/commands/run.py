@@ -92,7 +92,7 @@ def procedure(
 ) -> None:
     """Run a stored procedure.
 
-    NAME is as Redshift has it, with its schema. Fields of the input: docs/command-line.md and README.
+    NAME is as Redshift has it, with its schema. Fields of the input: docs/procedures.md.
     """
     fields = {
         "spname": spname,
@@ -141,7 +141,7 @@ def procedure(
 def load(context: Context, /, **given: Any) -> None:
     """Load the result of a query into a DynamoDB table.
 
-    Without options, what the stack is configured for. Further fields of the input by --set or --input: see README.
+    Without options, what the stack is configured for. Further fields of the input by --set or --input: docs/loading.md.
     """
     payload, settings = given.pop("payload"), given.pop("settings")
     common = {name: given.pop(name) for name in ("name", "no_watch", "every")}
