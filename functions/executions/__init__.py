@@ -1,1 +1,4 @@
-"""What an execution has under way (`notes`), for whoever stops it. Imports no other room."""
+"""Executions: what one has under way (`notes`), for whoever stops it; `starting` those of schedules.
+
+Imports no other room.
+"""

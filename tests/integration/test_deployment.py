@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,18 +69,45 @@ def test_a_changed_parameter_takes_effect_with_the_next_deploy(aws: LocalAws, se
     payload = {"spname": LOG, "event_message": "allowed?"}
     changed = {
         "AllowedProcedures": "etl.sp_*,public.sp_other",
-        "StoredProcedureSchedule": "cron(0 3 * * ? *)",
+        "StoredProcedureSchedule": "cron(0 3 * * ? 2199) Europe/Berlin",
         "StoredProcedureScheduleInput": json.dumps(payload).replace('"', '\\"'),
     }
     assert deploy_built(aws, STACK, PARAMETERS | changed) == second
     execution = executions.run(aws.client("stepfunctions"), second["StoredProcedureStateMachineArn"], payload)
     assert (execution.status, execution.error) == ("FAILED", "ProcedureNotAllowed")
     assert "etl.sp_*, public.sp_other" in execution.cause
-    rule = aws.client("events").describe_rule(Name="second-StoredProcedureSchedule")
-    assert rule["ScheduleExpression"] == "cron(0 3 * * ? *)"
-    (target,) = aws.client("events").list_targets_by_rule(Rule="second-StoredProcedureSchedule")["Targets"]
-    assert target["Arn"] == second["StoredProcedureStateMachineArn"]
-    assert json.loads(target["Input"]) == payload
+    schedule = aws.client("scheduler").get_schedule(Name="second-StoredProcedureSchedule")
+    assert schedule["ScheduleExpression"] == "cron(0 3 * * ? 2199)"
+    assert schedule["ScheduleExpressionTimezone"] == "Europe/Berlin"
+
+    # The same schedule, due now. It is delivered at least once, so it is delivered a second time here.
+    once = {"ScheduleExpression": "at(2026-11-26T03:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"}}
+    aws.client("scheduler").create_schedule(Name="second-due", **once, Target=schedule["Target"])
+    states, machine = aws.client("stepfunctions"), second["StoredProcedureStateMachineArn"]
+
+    def scheduled() -> list[str]:
+        found = states.list_executions(stateMachineArn=machine)["executions"]
+        return [each["executionArn"] for each in found if each["name"].startswith("second-due-")]
+
+    deadline = time.monotonic() + 60
+    while not scheduled():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    (first,) = scheduled()
+    started = executions.wait(states, first)
+    assert started.error == "ProcedureNotAllowed"
+    assert json.loads(states.describe_execution(executionArn=first)["input"]) == payload
+    day_and_time = re.fullmatch(r"second-due-(.+T)(\d\d)(\d\d)(\d\dZ)", started.name)
+    assert day_and_time
+    again = {
+        "schedule": schedule["Arn"].replace("second-StoredProcedureSchedule", "second-due"),
+        "scheduled_time": "{}{}:{}:{}".format(*day_and_time.groups()),
+        "state_machine": machine,
+        "input": payload,
+    }
+    answer = aws.client("lambda").invoke(FunctionName="second-StartScheduled", Payload=json.dumps(again))
+    assert "FunctionError" not in answer
+    assert scheduled() == [first]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ VERIFY = "VerifyLoadFunctionRole"
 PROCEDURES_MACHINE = "RedshiftDataApiSPProcesStateMachineRole"
 LOADS_MACHINE = "RedshiftToDynamoProcesStateMachineRole"
 SCHEDULE = "ScheduleRole"
+START = "StartScheduledFunctionRole"
 
 _LOG_DELIVERY = (
     "CreateLogDelivery GetLogDelivery UpdateLogDelivery DeleteLogDelivery ListLogDeliveries PutResourcePolicy "
@@ -273,7 +274,7 @@ def _full() -> Case:
         KmsKeyArn=KEY,
         ShouldEnableTracing="true",
         StoredProcedureSchedule="rate(1 hour)",
-        LoadSchedule="rate(1 day)",
+        LoadSchedule="cron(0 3 * * ? *) Europe/Berlin",
         DbUser="loader",
     )
     case = _case("every option", [
@@ -297,7 +298,15 @@ def _full() -> Case:
     for machine in (PROCEDURES_MACHINE, LOADS_MACHINE):
         calls[machine] += _calls("kms", "Decrypt GenerateDataKey", KEY, **_through("sns"))
         calls[machine] += _calls("xray", _TRACES, ANY)
+    # Scheduler and Lambda send what they could not deliver in the name of these roles.
     calls[SCHEDULE] = [
+        *_calls("lambda", "InvokeFunction", stack.arn("StartScheduledFunction")),
+        *_calls("sqs", "SendMessage", stack.arn("UnhandledEventsQueue")),
+        *_calls("kms", "Decrypt GenerateDataKey", KEY, **_through("sqs")),
+    ]
+    calls[START] = [
+        *_calls("kms", "Decrypt GenerateDataKey", KEY, **_through("sqs")),
+        *_calls("sqs", "SendMessage", stack.arn("UnhandledEventsQueue")),
         *_calls("states", "StartExecution", stack.arn("RedshiftDataApiSPProcesStateMachine")),
         *_calls("states", "StartExecution", stack.arn("RedshiftToDynamoProcesStateMachine")),
     ]

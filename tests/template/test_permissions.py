@@ -160,11 +160,8 @@ def test_each_role_is_assumed_by_the_one_service_that_works_in_its_name() -> Non
         "states.amazonaws.com": [
             m["RoleArn"] for m in CASES[-1].stack.properties("AWS::StepFunctions::StateMachine").values()
         ],
-        "events.amazonaws.com": [
-            target["RoleArn"]
-            for rule in CASES[-1].stack.properties("AWS::Events::Rule").values()
-            for target in rule["Targets"]
-            if "RoleArn" in target
+        "scheduler.amazonaws.com": [
+            timer["Target"]["RoleArn"] for timer in CASES[-1].stack.properties("AWS::Scheduler::Schedule").values()
         ],
     }
     for name, role in roles(CASES[-1].stack).items():

@@ -431,21 +431,59 @@ def test_failures_are_mailed_to_the_address_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("schedule", "payload", "rule", "machine"),
+    ("schedule", "payload", "timer", "machine"),
     [
-        ("StoredProcedureSchedule", "StoredProcedureScheduleInput", "StoredProcedureScheduleRule", "DataApiSP"),
-        ("LoadSchedule", "LoadScheduleInput", "LoadScheduleRule", "ToDynamo"),
+        ("StoredProcedureSchedule", "StoredProcedureScheduleInput", "StoredProcedureTimer", "DataApiSP"),
+        ("LoadSchedule", "LoadScheduleInput", "LoadTimer", "ToDynamo"),
     ],
 )
-def test_a_schedule_starts_its_machine_with_its_payload(schedule: str, payload: str, rule: str, machine: str) -> None:
-    stack = deployed(**{schedule: "cron(0 3 * * ? *)", payload: '{"x": 1}'})
-    rules = stack.properties("AWS::Events::Rule")
-    assert rules.keys() == {rule, "EventBridgeRedshiftEventRule", "StoppedExecutionsRule", "WatchRule"}
-    (target,) = rules[rule]["Targets"]
-    assert (rules[rule]["ScheduleExpression"], target["Input"]) == ("cron(0 3 * * ? *)", '{"x": 1}')
-    assert target["Arn"] == stack.arn(f"Redshift{machine}ProcesStateMachine")
+def test_a_schedule_has_its_machine_started_with_its_payload(
+    schedule: str, payload: str, timer: str, machine: str
+) -> None:
+    stack = deployed(**{schedule: "rate(1 day)", payload: '{"x": 1}'})
+    ((name, made),) = stack.properties("AWS::Scheduler::Schedule").items()
+    assert (name, made["Name"]) == (timer, f"redshift-pipelines-{schedule}")
+    target = made["Target"]
+    assert json.loads(target["Input"]) == {
+        "schedule": "<aws.scheduler.schedule-arn>",
+        "scheduled_time": "<aws.scheduler.scheduled-time>",
+        "state_machine": stack.arn(f"Redshift{machine}ProcesStateMachine"),
+        "input": {"x": 1},
+    }
+    assert target["Arn"] == stack.arn("StartScheduledFunction")
     assert target["RoleArn"] == stack.arn("ScheduleRole")
     assert target["DeadLetterConfig"]["Arn"] == stack.arn("UnhandledEventsQueue")
+    kept = {
+        made["FunctionName"]: made["DestinationConfig"]["OnFailure"]["Destination"]
+        for made in stack.properties("AWS::Lambda::EventInvokeConfig").values()
+    }
+    assert kept["redshift-pipelines-StartScheduled"] == stack.arn("UnhandledEventsQueue")
+
+
+@pytest.mark.parametrize("schedule", ["StoredProcedureSchedule", "LoadSchedule"])
+@pytest.mark.parametrize(
+    ("given", "expression", "zone"),
+    [
+        ("cron(0 3 * * ? *)", "cron(0 3 * * ? *)", "UTC"),
+        ("cron(0 3 * * ? *) Europe/Berlin", "cron(0 3 * * ? *)", "Europe/Berlin"),
+        ("cron(0 3 ? * MON-FRI *) America/Port-au-Prince", "cron(0 3 ? * MON-FRI *)", "America/Port-au-Prince"),
+        ("rate(1 hour)", "rate(1 hour)", "UTC"),
+        ("rate(1 hour) Etc/GMT+5", "rate(1 hour)", "Etc/GMT+5"),
+    ],
+)
+def test_the_zone_of_a_schedule_follows_its_expression(schedule: str, given: str, expression: str, zone: str) -> None:
+    (made,) = deployed(**{schedule: given}).properties("AWS::Scheduler::Schedule").values()
+    assert (made["ScheduleExpression"], made["ScheduleExpressionTimezone"]) == (expression, zone)
+    pattern = Stack.load().section("Parameters")[schedule]["AllowedPattern"]
+    assert re.fullmatch(pattern, given)
+    assert re.fullmatch(pattern, "")
+    for wrong in (f"{expression} ", f"{expression}) Europe/Berlin", "at(2026-11-26T03:00:00)", f"{given} a b"):
+        assert not re.fullmatch(pattern, wrong), wrong
+
+
+def test_without_a_schedule_there_is_nothing_of_one() -> None:
+    made = deployed().resources()
+    assert [name for name in made if name.startswith(("Schedule", "StartScheduled")) or name.endswith("Timer")] == []
 
 
 def test_what_a_schedule_runs_by_default_is_a_payload_of_the_samples() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEADLINE_SECONDS = 60
-SERVICES = ("cloudformation", "dynamodb", "iam", "lambda", "s3", "stepfunctions", "sts")
+SERVICES = ("cloudformation", "dynamodb", "iam", "lambda", "s3", "scheduler", "sqs", "stepfunctions", "sts")
 
 
 class Emulator:

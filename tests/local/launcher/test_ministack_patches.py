@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -320,6 +321,65 @@ def test_another_version_of_ministack_is_refused(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(ministack_patches.UnsupportedMiniStackError, match=r"needs MiniStack 1\.5\.33, but 1\.5\.34"):
         ministack_patches.apply()
+
+
+class TestSchedules:
+    """A schedule has the time zone that it is given, and its target is told the time that it is for."""
+
+    INPUT = '{"at": "<aws.scheduler.scheduled-time>", "by": "<aws.scheduler.schedule-arn>"}'
+
+    def deploy(self, emulator: Emulator, zone: str) -> str:
+        """Make a stack of a schedule that never comes; return how that ended."""
+        timer = {
+            "Type": "AWS::Scheduler::Schedule",
+            "Properties": {
+                "Name": "nightly",
+                "ScheduleExpression": "cron(0 3 * * ? 2199)",
+                "ScheduleExpressionTimezone": zone,
+                "FlexibleTimeWindow": {"Mode": "OFF"},
+                "Target": {"Arn": "arn:aws:sqs:us-east-1:000000000000:q", "RoleArn": emulator.role_arn},
+            },
+        }
+        cloudformation, stack = emulator.clients["cloudformation"], f"timer-{zone.replace('/', '-')}"
+        cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": {"Timer": timer}}))
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while (found := cloudformation.describe_stacks(StackName=stack)["Stacks"][0])["StackStatus"].endswith(
+            "IN_PROGRESS"
+        ):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+        return str(found["StackStatus"])
+
+    def zone(self, emulator: Emulator) -> str:
+        return str(emulator.clients["scheduler"].get_schedule(Name="nightly")["ScheduleExpressionTimezone"])
+
+    def test_it_has_its_zone(self, plain: Emulator, mended: Emulator) -> None:
+        for emulator, zone in ((plain, "UTC"), (mended, "Europe/Berlin")):
+            assert self.deploy(emulator, "Europe/Berlin") == "CREATE_COMPLETE"
+            assert self.zone(emulator) == zone
+
+    def test_a_zone_that_there_is_not_is_refused_and_so_is_the_stack(self, plain: Emulator, mended: Emulator) -> None:
+        assert self.deploy(plain, "Europe/Barlin") == "CREATE_COMPLETE"
+        assert self.deploy(mended, "Europe/Barlin").startswith("ROLLBACK")
+
+    def test_its_target_gets_the_time_that_it_is_for(self, plain: Emulator, mended: Emulator) -> None:
+        def told(emulator: Emulator) -> Any:
+            sqs = emulator.clients["sqs"]
+            queue = sqs.create_queue(QueueName="fired")["QueueUrl"]
+            arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+            emulator.clients["scheduler"].create_schedule(
+                Name="once",
+                ScheduleExpression="at(2020-01-01T00:00:00)",
+                FlexibleTimeWindow={"Mode": "OFF"},
+                Target={"Arn": arn, "RoleArn": emulator.role_arn, "Input": self.INPUT},
+            )
+            (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
+            return json.loads(message["Body"])
+
+        assert told(plain)["at"] == "<aws.scheduler.scheduled-time>"
+        fired = told(mended)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", fired["at"])
+        assert fired["by"].endswith(":schedule/default/once")
 
 
 class TestRedrive:
