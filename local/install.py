@@ -6,6 +6,7 @@ It runs before anything is installed. What pip says is shown only if it fails.
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 import threading
@@ -42,7 +43,7 @@ class _Line:
             self._write()
 
     def _write(self) -> None:
-        line = f"  {self.text} ({time.monotonic() - self._started:.0f} s)"
+        line = f"  {time.monotonic() - self._started:.0f} s  {self.text}"
         # Back to the beginning of the line, and on to a clean one.
         sys.stdout.write(f"\r\x1b[K{line[:79]}" if self._is_terminal else f"{line}\n")
         sys.stdout.flush()
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> int:
         for words in pip.stdout or ():
             said.append(words)
             if words.startswith("Collecting "):
-                line.text = f"fetching package {next(found)}, {words.split()[1]}"
+                line.text = f"fetching package {next(found)}, {re.split('[^a-zA-Z0-9._-]', words.split()[1])[0]}"
             elif words.startswith("Installing collected packages: "):
                 line.text = f"unpacking {words.count(',') + 1} packages"
             elif words.startswith("Successfully installed "):

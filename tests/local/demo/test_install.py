@@ -44,7 +44,7 @@ def test_in_a_terminal_one_line_is_written_anew(tmp_path: Path, arguments: list[
     assert terminal.exitstatus == 0
     assert isinstance(terminal.before, str)
     assert terminal.before.count("\n") == 1
-    assert "1 packages installed (" in terminal.before.rpartition("\r\x1b[K")[2]
+    assert terminal.before.rpartition("\r\x1b[K")[2].endswith(" s  1 packages installed\r\n")
     assert (tmp_path / "installed/tiny_thing.py").is_file()
 
 
@@ -53,7 +53,7 @@ def test_in_a_log_it_ends_with_a_line(arguments: list[str]) -> None:
         command(arguments, "tiny-thing"), cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0
-    assert done.stdout.startswith("  1 packages installed (")
+    assert done.stdout.endswith(" s  1 packages installed\n")
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
 
