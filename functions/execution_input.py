@@ -1,14 +1,21 @@
 """Reading an execution's input, of either pipeline, into a typed model."""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from errors import InvalidInput, shortened
 
 _MAX_FAULTS = 10
 _MAX_FIELD_BYTES = 100
+
+USUAL_TIMEOUT_SECONDS = 7200
+"""Seconds after which a statement that nothing was heard of is looked at again; at twice that its task fails."""
+
+# As `timeout_seconds` of an input. A second attempt finds its statement by the client token, which the Data API knows
+# for 8 hours, or asks for the statement's outcome, which it keeps for 24.
+TimeoutSeconds = Annotated[int, Field(ge=10, le=28_800)]
 
 
 class ExecutionInput(BaseModel):

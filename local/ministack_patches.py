@@ -54,6 +54,7 @@ def apply() -> None:
     _fail_a_callback_task_whose_lambda_raises()
     _give_each_attempt_its_own_task_token()
     _follow_the_path_fields_of_a_map()
+    _follow_the_path_of_a_timeout()
     _find_items_by_the_value_of_a_number()
     _redrive_executions()
     _take_loopback_for_secure()
@@ -245,6 +246,21 @@ def _follow_the_path_fields_of_a_map() -> None:
             if f"{field}Path" in state
         }
         return original({**state, **resolved}, raw_input, effective, *rest)
+
+
+def _follow_the_path_of_a_timeout() -> None:
+    """Read a task's timeout from its input where the state says so.
+
+    Gap: `TimeoutSecondsPath` is ignored, so that a task waits for a day.
+    Mend: it is resolved into the field that MiniStack reads.
+    """
+
+    @_around(stepfunctions, "_execute_task")
+    def execute(original: Callable[..., Any], state: Any, raw_input: Any, *rest: Any) -> Any:
+        if "TimeoutSecondsPath" in state:
+            seconds = stepfunctions._resolve_path_or_ctx(state["TimeoutSecondsPath"], raw_input, rest[-1])
+            state = {**state, "TimeoutSeconds": seconds}
+        return original(state, raw_input, *rest)
 
 
 def _find_items_by_the_value_of_a_number() -> None:

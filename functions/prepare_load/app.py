@@ -90,6 +90,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     return {
         "target": asdict(target),
         "held_by": held_by,
+        "timeout_seconds": request.timeout_seconds,
         "known": asdict(known),
         "count": not resumed and must_count(request, known),
         "resumed": resumed and asdict(resumed),

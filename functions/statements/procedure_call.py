@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from execution_input import ExecutionInput
+from execution_input import USUAL_TIMEOUT_SECONDS, ExecutionInput, TimeoutSeconds
 from statements.argument_types import SUPER, parse_type
 from statements.data_api import MAX_SQL_BYTES, Statement
 from statements.errors import ProcedureNotAllowed
@@ -104,7 +104,7 @@ class ProcedureRequest(ExecutionInput):
 
     An argument is a scalar, or `{"value": …, "type": …}`. `keep_statement` lets the procedure run on when the execution
     is stopped. Of all executions that give the same `singleton` one runs at a time; another one fails, or waits if it
-    says `wait`.
+    says `wait`. The state machine itself keeps to `timeout_seconds`.
     """
 
     spname: str
@@ -115,6 +115,7 @@ class ProcedureRequest(ExecutionInput):
     keep_statement: bool = False
     singleton: SingletonName | None = None
     wait: bool = False
+    timeout_seconds: TimeoutSeconds = USUAL_TIMEOUT_SECONDS
 
     @model_validator(mode="after")
     def _one_kind_of_argument(self) -> Self:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dynamo_load.plan import LoadLimits
-from execution_input import ExecutionInput
+from execution_input import USUAL_TIMEOUT_SECONDS, ExecutionInput, TimeoutSeconds
 
 # A Distributed Map runs at most 10,000 children at once ("Map state in Distributed mode", Step Functions guide).
 _MAX_LOADERS = 10_000
@@ -44,7 +44,8 @@ class LoadRequest(ExecutionInput):
     `headroom` is the share of the table's capacity that the load leaves free (None: nothing).
     `target_table` is loaded in the place of the stack's own, `attributes` gives columns another name in the items.
     `wait` lets a load wait for one into the same table. `dry_run` unloads and reports without writing to the target.
-    `keep_statement` lets the UNLOAD run on when the execution is stopped.
+    `keep_statement` lets the UNLOAD run on when the execution is stopped. A statement that nothing was heard of for
+    `timeout_seconds` is looked at again.
 
     `mode` `changes` writes only rows that differ from what the table is known to hold, `mirror` also deletes what the
     query no longer returns, unless that is more than the share `deletes_allowed` of what is known. `full` forgets what
@@ -67,6 +68,7 @@ class LoadRequest(ExecutionInput):
     wait: bool = False
     dry_run: bool = False
     keep_statement: bool = False
+    timeout_seconds: TimeoutSeconds = USUAL_TIMEOUT_SECONDS
     mode: Literal["upsert", "changes", "mirror"] = "upsert"
     deletes_allowed: Share = 0.1
     full: bool = False

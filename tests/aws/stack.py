@@ -132,12 +132,6 @@ class Stack:
         described = self.client("stepfunctions").describe_execution(executionArn=execution.arn)
         return float((described["stopDate"] - described["startDate"]).total_seconds())
 
-    def state_timeout(self) -> int:
-        """StatementTimeoutSeconds, from the deployed definition."""
-        machine = self.outputs["StoredProcedureStateMachineArn"]
-        text = self.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"]
-        return int(json.loads(text)["States"]["Run Stored Procedure"]["TimeoutSeconds"])
-
     def token_rows(self, execution_arn: str) -> list[dict[str, str]]:
         """The token table's rows of an execution, without the tokens."""
         pages = (

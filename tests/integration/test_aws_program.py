@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from local.stack import LocalAws
 
 # What the local AWS has no like of, or the stack of the tests is not deployed for.
-NOT_SEEN = {"login", "lost-event", "inside-a-vpc", "throttled-target"}
+NOT_SEEN = {"login", "inside-a-vpc", "throttled-target"}
 
 
 def ask(aws: LocalAws, *arguments: str) -> subprocess.CompletedProcess[str]:

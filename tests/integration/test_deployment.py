@@ -26,7 +26,6 @@ PARAMETERS = {
     "StackPrefix": "second",
     "DynamodbMetaTable": "second-tokens",
     "DynamodbTargetTable": "second-target",
-    "StatementTimeoutSeconds": "10",
 }
 
 
@@ -57,7 +56,7 @@ def test_a_lost_event_costs_the_timeout_and_nothing_else(
     events = aws.client("events")
     rule = "second-EventBridgeRedshiftEvent"
     events.disable_rule(Name=rule)
-    payload = {"spname": LOG, "event_message": "its event is lost"}
+    payload = {"spname": LOG, "event_message": "its event is lost", "timeout_seconds": 10}
     execution = executions.run(aws.client("stepfunctions"), second["StoredProcedureStateMachineArn"], payload)
     events.enable_rule(Name=rule)
     assert execution.status == "SUCCEEDED", execution.cause

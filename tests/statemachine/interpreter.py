@@ -133,6 +133,14 @@ class Run:
                 counts[state] += 1
         return counts
 
+    def timeouts(self) -> list[int]:
+        """The seconds that each task of Lambda's may take."""
+        return [
+            event["taskScheduledEventDetails"]["timeoutInSeconds"]
+            for event in self.history
+            if event["type"] == "TaskScheduled" and event["taskScheduledEventDetails"]["resourceType"] == "lambda"
+        ]
+
     def parameters(self, resource: str) -> list[Any]:
         """The parameters of each task that was sent to a service, such as "lambda" or "sns"."""
         return [

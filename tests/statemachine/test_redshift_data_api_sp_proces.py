@@ -4,6 +4,7 @@ How it fails is in test_failures.py.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import yaml
@@ -24,6 +25,7 @@ from tests.statemachine.interpreter import (
 
 PAYLOAD = {"spname": "public.sp_etl_log_etl_event", "event_message": "ETL Load Process started"}
 RUN = "Run Stored Procedure"
+USUAL = ["Time Limit Given?", "Take Usual Time Limit"]
 RESULT = {"statement_id": "1", "statement_name": "redshift-storedproc-event-|1|a", "rows": 0, "duration_seconds": 0.1}
 NAMED = ["AwsUnavailable", "RedshiftBusy", "RedshiftUnavailable", "StatementStopping"]
 
@@ -33,15 +35,36 @@ def machine(make_machine: Callable[..., Machine]) -> Machine:
     return make_machine(
         "redshift_data_api_sp_proces",
         RedshiftRunSpsFunctionArn="arn:aws:lambda:us-east-1:123456789012:function:run",
-        StatementTimeoutSeconds=60,
+        ShortestTimeoutSeconds=10,
+        LongestTimeoutSeconds=28_800,
+        UsualTimeoutSeconds=7200,
         ExecutionTimeoutSeconds=3600,
     )
 
 
 def test_the_outcome_of_the_procedure_is_the_output_of_the_execution(machine: Machine) -> None:
     run = machine.run(PAYLOAD, {RUN: [returns(RESULT)]})
-    assert (run.status, run.output, run.states) == ("SUCCEEDED", RESULT, [RUN])
+    assert (run.status, run.output, run.states) == ("SUCCEEDED", RESULT, [*USUAL, RUN])
     assert machine.mails() == []
+
+
+@pytest.mark.parametrize(("given", "waited"), [(10, 10), (28_800, 28_800), (60.4, 60)])
+def test_the_input_says_how_long_to_wait_for_the_statement(machine: Machine, given: float, waited: int) -> None:
+    run = machine.run(PAYLOAD | {"timeout_seconds": given}, {RUN: [returns(RESULT)]})
+    assert run.states == ["Time Limit Given?", "Take Its Time Limit", RUN]
+    assert run.timeouts() == [waited]
+
+
+@pytest.mark.parametrize("given", [9, 28_801, 0, -60, "60", None, True, [60], 1e300])
+def test_what_is_no_time_limit_is_left_to_the_function_to_refuse(machine: Machine, given: Any) -> None:
+    run = machine.run(PAYLOAD | {"timeout_seconds": given}, {RUN: [throws("InvalidInput")]})
+    assert run.states[: len(USUAL) + 1] == [*USUAL, RUN]
+    assert (run.status, run.error) == ("FAILED", "InvalidInput")
+
+
+@pytest.mark.parametrize("payload", [PAYLOAD, "text", ["timeout_seconds"], 5, None])
+def test_without_one_a_statement_is_waited_for_two_hours(machine: Machine, payload: Any) -> None:
+    assert machine.run(payload, {RUN: [returns(RESULT)]}).timeouts() == [7200]
 
 
 def test_the_function_gets_the_context_that_its_statement_name_is_computed_from(machine: Machine) -> None:

@@ -59,7 +59,6 @@ SUBSTITUTIONS: dict[str, str | int] = {
     **{key: f"arn:aws:lambda:us-east-1:123456789012:function:{name}" for key, name in FUNCTIONS.items()},
     "PrepareTimeoutSeconds": 60,
     "WaitSeconds": 60,
-    "StatementTimeoutSeconds": 60,
     "ListTimeoutSeconds": 60,
     "CompareTimeoutSeconds": 60,
     "BeginTimeoutSeconds": 60,
@@ -119,7 +118,7 @@ def plan(
 
 
 def prepared(held_by: str | None = None, *, count: bool = False, resumed: Any = None, replays: bool = False) -> Result:
-    answer = {"target": TARGET, "held_by": held_by, "known": KNOWN, "count": count}
+    answer = {"target": TARGET, "held_by": held_by, "known": KNOWN, "count": count, "timeout_seconds": 60}
     return payload(answer | {"resumed": resumed, "replays": replays})
 
 

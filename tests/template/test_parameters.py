@@ -127,8 +127,3 @@ def test_rules_are_evaluated_as_cloudformation_describes(given: dict[str, str], 
 def test_a_parameter_that_does_not_exist_is_no_case() -> None:
     with pytest.raises(KeyError, match="Sise"):
         Evaluation(Stack.parse(SAMPLE), {"Sise": "small"})
-
-
-def test_a_statement_is_looked_at_again_while_the_data_api_still_knows_its_client_token() -> None:
-    """8 hours ("Using the Amazon Redshift Data API", idempotency): until then a second attempt can't run it twice."""
-    assert STACK.section("Parameters")["StatementTimeoutSeconds"]["MaxValue"] <= 8 * 3600

@@ -10,8 +10,10 @@ import pytest
 import yaml
 from moto.events.models import EventPattern
 
+from execution_input import USUAL_TIMEOUT_SECONDS
 from locks.table import LONGEST_WAIT_SECONDS
 from statements.names import StatementKind
+from statements.procedure_call import ProcedureRequest
 from statements.token_store import UNFINISHED_INDEX
 from tests.template.evaluation import Evaluation, deployed
 from tests.template.stack import ROOT, Stack, leaves
@@ -219,13 +221,12 @@ def test_machines_log_their_errors_and_never_the_data() -> None:
 
 
 def test_machines_are_told_of_the_functions_that_their_substitutions_name() -> None:
-    stack = deployed(StatementTimeoutSeconds="77", DataS3Bucket="existing")
+    stack = deployed(DataS3Bucket="existing")
     for machine in stack.properties("AWS::StepFunctions::StateMachine").values():
         given = machine["DefinitionSubstitutions"]
         functions_named = {name: arn for name, arn in given.items() if name.endswith("FunctionArn")}
         assert functions_named == {name: stack.arn(name.removesuffix("Arn")) for name in functions_named}
         assert given["NotificationTopicArn"] == stack.arn("NotificationTopic")
-        assert str(given["StatementTimeoutSeconds"]) == "77"
         assert given.get("DataBucketName", "existing") == "existing"
         assert given["Partition"] == "aws"
         assert given["ConsoleUrl"] == (
@@ -395,12 +396,24 @@ def test_the_watchdogs_index_holds_the_rows_that_have_its_key() -> None:
     assert provisioned["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"] == provisioned["ProvisionedThroughput"]
 
 
+def bounds() -> tuple[int, int]:
+    """The least and the most seconds that an input may give a statement, as the functions check it."""
+    least, most = ProcedureRequest.model_fields["timeout_seconds"].metadata
+    return least.ge, most.le
+
+
+def test_the_machine_takes_the_time_limits_that_its_function_takes() -> None:
+    machine = deployed().properties("AWS::StepFunctions::StateMachine")["RedshiftDataApiSPProcesStateMachine"]
+    given = machine["DefinitionSubstitutions"]
+    assert (given["ShortestTimeoutSeconds"], given["LongestTimeoutSeconds"]) == bounds()
+    assert given["UsualTimeoutSeconds"] == USUAL_TIMEOUT_SECONDS
+
+
 def test_no_execution_runs_for_a_year() -> None:
-    longest = Stack.load().section("Parameters")["StatementTimeoutSeconds"]["MaxValue"]
     machines = deployed().properties("AWS::StepFunctions::StateMachine")
     seconds = {name: int(m["DefinitionSubstitutions"]["ExecutionTimeoutSeconds"]) for name, m in machines.items()}
     # Both attempts of a statement, the longest wait before them, and a day for all retries.
-    least = 2 * longest + LONGEST_WAIT_SECONDS + 24 * 3600
+    least = 2 * bounds()[1] + LONGEST_WAIT_SECONDS + 24 * 3600
     assert 14 * 86400 >= seconds["RedshiftDataApiSPProcesStateMachine"] >= least
     # What a load reads expires after 15 days.
     assert seconds["RedshiftToDynamoProcesStateMachine"] == 14 * 86400

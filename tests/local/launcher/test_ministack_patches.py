@@ -177,6 +177,17 @@ def test_a_distributed_map_follows_its_path_fields(plain: Emulator, mended: Emul
     assert outcome_of(mended) == ("SUCCEEDED", 7)
 
 
+def test_a_task_waits_as_long_as_its_input_says(plain: Emulator, mended: Emulator) -> None:
+    def status_of(emulator: Emulator) -> str:
+        source = "import time\n\ndef handler(event, context):\n    time.sleep(2)\n"
+        function = emulator.create_function("takes-its-time", source, Timeout=30)
+        states = {"Work": task(function, TimeoutSecondsPath="$.seconds")}
+        return str(emulator.execute("timeout-of-input", states, {"seconds": 1})["status"])
+
+    assert status_of(plain) == "SUCCEEDED"
+    assert status_of(mended) == "FAILED"
+
+
 def test_workers_share_one_unpacked_copy_of_a_layer(plain: Emulator, mended: Emulator) -> None:
     source = """
 import layered

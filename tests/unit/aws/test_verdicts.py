@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REGION = "us-east-1"
-TIMEOUT = 60
 LOCATION = "s3://data/unload/monday-0f1e2d3c/"
 FILE = "unload/monday-0f1e2d3c/0000_part_00.parquet"
 
@@ -62,9 +61,6 @@ class Answers(Stack):
 
     def seconds(self, _execution: Execution) -> float:
         return float(self.answers["seconds"])
-
-    def state_timeout(self) -> int:
-        return TIMEOUT
 
     def states_entered(self, _execution: Execution) -> list[str]:
         return list(self.answers["states"])
@@ -183,8 +179,8 @@ def test_a_statement_is_waited_for_until_its_id_is_noted(
     [
         (1.0, "InvalidInput", ["Run Stored Procedure", "Raised By A Function?", "Notify Support"], Outcome.CONFIRMED),
         (1.0, "InvalidInput", ["Run Stored Procedure", "Raised By A Function?", "Read Exception"], Outcome.OTHERWISE),
-        (61.0, "InvalidInput", ["Run Stored Procedure"], Outcome.OTHERWISE),
-        (122.0, "States.Timeout", ["Run Stored Procedure"], Outcome.OTHERWISE),
+        (7201.0, "InvalidInput", ["Run Stored Procedure"], Outcome.OTHERWISE),
+        (14_401.0, "States.Timeout", ["Run Stored Procedure"], Outcome.OTHERWISE),
     ],
 )
 def test_a_failure_that_the_token_did_not_take_is_told_from_one_that_it_took(

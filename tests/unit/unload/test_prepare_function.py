@@ -72,11 +72,16 @@ class TestTarget:
                 "capacity": {"provisioned": None, "on_demand_maximum": None, "warm": 4000},
             },
             "held_by": None,
+            "timeout_seconds": 7200,
             "known": {"buckets": None, "progress": None},
             "count": False,
             "resumed": None,
             "replays": False,
         }
+
+    def test_the_input_says_how_long_to_wait_for_a_statement(self) -> None:
+        make_target()
+        assert prepare({"timeout_seconds": 60})["timeout_seconds"] == 60
 
     def test_one_that_does_not_exist_is_named(self) -> None:
         with pytest.raises(TargetTableNotFound, match="table reviews does not exist"):
