@@ -1,7 +1,9 @@
 """What AWS charges in us-east-1, on demand, in US dollars; the address of its price list for each."""
 
+from dynamo_load.prices import DOLLARS_PER_MILLION
+
 REGION = "us-east-1"
-PER_MILLION_WRITE_UNITS = 0.625
+PER_MILLION_WRITE_UNITS = DOLLARS_PER_MILLION[REGION]
 """https://aws.amazon.com/dynamodb/pricing/on-demand/"""
 PER_GB_SECOND = 0.0000133334
 """Of a function on arm64, the first tier: https://aws.amazon.com/lambda/pricing/"""

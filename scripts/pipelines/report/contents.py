@@ -155,7 +155,7 @@ def contents(
         deleted=words.count(load.total.deleted) if load and load.total.deleted else "",
         full_because=(load.plan.refresh.full_because or "") if load and load.plan.refresh else "",
         slowest=pieces.slowest(load) if load else [],
-        pieces_told=pieces.told(load) if load else "",
+        pieces_told=pieces.told(load) if load and load.pieces else "",
         rejects=by_reason,
         rejects_told=balance_told(by_reason, "Rejected rows") + ("" if rejects.all_read else " Only these were read."),
         rejects_at=(load.rejects or "") if load else "",
@@ -202,7 +202,7 @@ def _figures(run: Run, bill: costs.Bill, axis: TimeAxis) -> list[Figure]:
     rate = Figure(
         "Rows per second",
         words.count((total.rows + total.deleted) / loading) if loading else "none yet",
-        f"in {duration(loading)} of loading",
+        f"settled, in {duration(loading)} of loading",
     )
     if run.is_running and loading and total.rows:
         left = (plan.rows - total.rows) * loading / total.rows

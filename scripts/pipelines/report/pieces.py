@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scripts.pipelines.report import words
 from scripts.pipelines.report.curve import spark
-from scripts.pipelines.wording import duration
+from scripts.pipelines.wording import count, duration
 
 if TYPE_CHECKING:
     from dynamo_load.accounting.ledger import PieceEntry
@@ -48,13 +48,12 @@ def slowest(load: Load) -> list[PieceRow]:
 
 def told(load: Load) -> str:
     """How many pieces there are, and how long they took."""
-    pieces, plan = load.pieces, load.plan
-    told = f"{load.finished_pieces:,} of {plan.pieces:,} pieces loaded"
-    if not pieces:
-        return f"{told}."
-    seconds = sorted(piece.tally.seconds for piece in pieces)
-    median = seconds[len(seconds) // 2]
-    return f"{told}; one took {duration(median)} in the middle, {duration(seconds[-1])} at most."
+    pieces = f"{load.finished_pieces:,} of {count(load.plan.pieces, 'piece')} loaded"
+    seconds = sorted(piece.tally.seconds for piece in load.pieces)
+    if len(seconds) == 1:
+        return f"{pieces}, in {duration(seconds[0])}."
+    middle, longest = duration(seconds[len(seconds) // 2]), duration(seconds[-1])
+    return f"{pieces}: half of them took less than {middle} each, the slowest {longest}."
 
 
 def _state(piece: PieceEntry) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scripts.pipelines.report.drawing import Lane, Span, lanes
 from scripts.pipelines.report.legs import legs
-from scripts.pipelines.wording import duration
+from scripts.pipelines.wording import count, duration
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -102,5 +102,5 @@ def loaders(load: Load, axis: TimeAxis) -> Loaders:
         working="".join(drawn["working"]),
         throttled="".join(drawn["throttled"]),
         failed="".join(drawn["failed"]),
-        told=f"{len(load.pieces):,} of {load.plan.pieces:,} pieces were begun, {len(found):,} at once at most{few}",
+        told=f"{len(load.pieces):,} of {count(load.plan.pieces, 'piece')} begun, {len(found):,} at once at most{few}",
     )
