@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,10 +26,26 @@ PROGRAM = "python -m scripts.pipelines"
 DEFAULT_STACK = "redshift-pipelines"
 
 
+_HELP_WIDTH = 78
+
+
 def examples(*commands: str) -> str:
     """The end of a command's help: how it may be called, each as it stands behind the program's name."""
     # \b keeps click from filling the lines.
-    return "\n".join(["\b", "Examples:", *(f"  {PROGRAM} {command}" for command in commands)])
+    return "\n".join(["\b", "Examples:", *(line for command in commands for line in _example(command))])
+
+
+def _example(command: str) -> list[str]:
+    """A call, continued on further lines before an option where it is too long for a help text."""
+    first, *options = re.split(r" (?=--)", f"  {PROGRAM} {command}")
+    lines = [first]
+    for option in options:
+        if len(lines[-1]) + len(option) + len(" \\ ") <= _HELP_WIDTH - 4:
+            lines[-1] += f" {option}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"      {option}")
+    return lines
 
 
 @dataclass

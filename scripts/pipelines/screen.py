@@ -126,6 +126,8 @@ def wrapped(text: str, width: int | None) -> list[str]:
 
 
 def _broken(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
     blanks = line[: len(line) - len(line.lstrip(" "))]
     lines, current = [], blanks
     for word in line.split():

@@ -35,6 +35,7 @@ class Number(click.ParamType):
 
 
 @click.command(
+    short_help="Say what a load would take, before it.",
     epilog=examples(
         "estimate --rows 1,000,000,000 --item-bytes 900",
         "estimate --rows 20,000,000 --item-bytes 900 --mode changes --changed 1 --warm 40,000",

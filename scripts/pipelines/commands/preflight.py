@@ -11,6 +11,7 @@ from scripts.pipelines.context import Context, examples, pass_context
 
 
 @click.command(
+    short_help="Check that the stack has what it needs.",
     epilog=examples(
         "preflight",
         "preflight --target-table orders --query 'SELECT * FROM public.orders'",

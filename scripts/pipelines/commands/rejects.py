@@ -34,8 +34,8 @@ _UNLOADED = "unload"
     epilog=examples(
         "rejects show",
         "rejects count nightly-2026-11-22",
-        "rejects download nightly-2026-11-22 to-correct.jsonl",
-        "rejects send to-correct.jsonl",
+        "rejects download nightly-2026-11-22 rows.jsonl",
+        "rejects send rows.jsonl",
     ),
 )
 def command() -> None:
@@ -88,7 +88,7 @@ def count_reasons(context: Context, run: str | None) -> None:
 
 
 @command.command(
-    epilog=examples("rejects download nightly-2026-11-22 to-correct.jsonl"),
+    epilog=examples("rejects download nightly-2026-11-22 rows.jsonl"),
 )
 @click.argument("run", metavar="RUN")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
@@ -117,7 +117,7 @@ def download(context: Context, run: str, file: Path, reason: str | None) -> None
 
 
 @command.command(
-    epilog=examples("rejects send to-correct.jsonl", "rejects send to-correct.jsonl --dry-run"),
+    epilog=examples("rejects send rows.jsonl", "rejects send rows.jsonl --dry-run"),
 )
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @click.option("--dry-run", is_flag=True, default=None, help="Only report what loading them would take")

@@ -19,6 +19,7 @@ _FOLDER = Path("reports")
 
 
 @click.command(
+    short_help="Write the report of a run, an HTML page.",
     epilog=examples("report", "report nightly-2026-11-22", "report nightly-2026-11-22 --to nightly.html"),
 )
 @click.argument("run", required=False, metavar="[RUN]")

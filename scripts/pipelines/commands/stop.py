@@ -21,6 +21,7 @@ _LOOK_SECONDS = 0.5
 
 
 @click.command(
+    short_help="Stop a run, its statement and its loaders.",
     epilog=examples(
         "stop nightly-2026-11-22",
     ),

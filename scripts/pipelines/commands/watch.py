@@ -21,6 +21,7 @@ every_option = click.option(
 
 
 @click.command(
+    short_help="Watch a run until it ends.",
     epilog=examples(
         "watch",
         "watch nightly-2026-11-22",

@@ -26,6 +26,7 @@ _UNTOLD = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
 @click.command(
+    short_help="Explain why a run failed, and what to do.",
     epilog=examples("why", "why nightly-2026-11-22", "--json why nightly-2026-11-22"),
 )
 @click.argument("run", required=False, metavar="[RUN]")

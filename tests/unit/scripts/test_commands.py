@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import threading
@@ -58,7 +59,9 @@ def all_commands(command: Any = commands, words: tuple[str, ...] = ()) -> list[t
 def test_every_command_teaches_by_examples_that_it_understands(words: tuple[str, ...]) -> None:
     called = call(*words, "--help", region=None)
     assert called.code == 0
-    examples = [line.strip() for line in called.text.partition("Examples:")[2].splitlines() if PROGRAM in line]
+    assert max(map(len, called.text.splitlines())) <= 80
+    lines = re.sub(r" \\\n +", " ", called.text.partition("Examples:")[2]).splitlines()
+    examples = [line.strip() for line in lines if PROGRAM in line]
     assert examples
     assert all(" ".join(words) in example for example in examples)
     for example in examples:

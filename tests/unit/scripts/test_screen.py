@@ -30,6 +30,7 @@ def test_a_long_word_is_broken_at_its_joints() -> None:
     assert first.endswith(("-", ":"))
     assert wrapped(f"see {ARN} for more", 200) == [f"see {ARN} for more"]
     assert wrapped(f"  indented words\n\nand {ARN}", None) == ["  indented words", "", f"and {ARN}"]
+    assert wrapped("name     value", 20) == ["name     value"]
     assert wrapped("  some words", 8) == ["  some", "  words"]
 
 
