@@ -9,7 +9,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from errors import InvalidInput, PipelineError
-from scripts.pipelines.context import PROGRAM, Context, examples
+from scripts.pipelines.context import PROGRAM, STACK_VARIABLE, Context, examples
 from scripts.pipelines.failures import CommandFailed
 from scripts.pipelines.screen import Screen
 from scripts.pipelines.watching import StoppedWatching
@@ -33,6 +33,11 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f"scripts.pipelines.commands.{name}").command
         return command
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Take --json wherever it stands."""
+        others = [word for word in args if word != "--json"]
+        return super().parse_args(context, others if len(others) == len(args) else ["--json", *others])
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command; what it ends with becomes words and an exit code."""
@@ -69,7 +74,7 @@ def _refuse(words: str, code: int) -> int:
     + "\n\nExit codes: 0 all is well, 1 the run has failed (or preflight has found something), 2 the call was wrong, "
     "3 AWS or the stack did not answer as needed, 130 Ctrl-C (a run that was watched goes on).",
 )
-@click.option("--stack", envvar="PIPELINES_STACK", metavar="NAME", help="The stack  [default: samconfig.toml's]")
+@click.option("--stack", envvar=STACK_VARIABLE, metavar="NAME", help="The stack  [default: samconfig.toml's]")
 @click.option("--region", metavar="REGION", help="Its region  [default: AWS_REGION, the profile's, samconfig.toml's]")
 @click.option("--profile", metavar="NAME", help="Credentials  [default: AWS_PROFILE, as boto3 finds them]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "python -m scripts.pipelines"
 DEFAULT_STACK = "redshift-pipelines"
+STACK_VARIABLE = "PIPELINES_STACK"
 
 
 _HELP_WIDTH = 78
@@ -87,7 +89,8 @@ class Context:
 
     def command(self, *words: str) -> str:
         """How a person calls a command on the same stack."""
-        options = {"--stack": self.given_stack, "--region": self.region, "--profile": self.profile}
+        stack = None if self.given_stack == os.environ.get(STACK_VARIABLE) else self.given_stack
+        options = {"--stack": stack, "--region": self.region, "--profile": self.profile}
         given = [part for option, value in options.items() if value for part in (option, value)]
         return f"{PROGRAM} {shlex.join([*given, *words])}"
 

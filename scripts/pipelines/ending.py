@@ -23,7 +23,7 @@ def show_end(context: Context, run: Outcome) -> None:
             screen.line(run.error, indent=2, style="bold")
         if run.cause:
             screen.line(run.cause, indent=2)
-        screen.line(f"What that means, and what to do: {context.command('why', run.name)}", indent=2, style="dim")
+        screen.hint("What that means, and what to do", context.command("why", run.name))
         return
     screen.done(f"{run.name} succeeded in {took}")
     output = run.output if isinstance(run.output, dict) else {}
@@ -35,7 +35,7 @@ def show_end(context: Context, run: Outcome) -> None:
         if output["full_load_because"]:
             screen.line(f"Every row was written: {output['full_load_because']}", indent=2)
         if output["rows_rejected"]:
-            screen.line(f"See the rejected rows: {context.command('rejects', run.name)}", indent=2, style="dim")
+            screen.hint("See the rejected rows", context.command("rejects", "show", run.name))
     else:
         screen.line("A dry run: nothing was written to the table.", indent=2)
         screen.pairs([(name, _value(value)) for name, value in output.items()])

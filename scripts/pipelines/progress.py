@@ -42,8 +42,7 @@ def doing(run: Run) -> str:
     words = [stage.name]
     current = run.statements[-1] if run.statements else None
     if current and stage.name in {"Run Stored Procedure", "Count Rows", "Unload Redshift Table"}:
-        status = current.status if current.is_told else f"{current.status.lower()}, Redshift tells its role alone"
-        words.append(f"statement {'is being cancelled' if current.is_stopping else status}")
+        words.append(f"statement {'is being cancelled' if current.is_stopping else current.status}")
     if stage.failures:
         last = stage.failures[-1]
         words.append(f"attempt {len(stage.failures) + 1} after {last.error}")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -17,9 +16,10 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-# Where a word that is longer than a line, such as an ARN or a path, may be broken: behind one of these.
-_JOINTS = re.compile(r"(?<=[:/,|&=?;_.-])")
-_NARROWEST = 40
+# Where a word that is longer than a line, such as an ARN or a path, may be broken: behind one of the first, and only
+# where that is not enough behind one of the second.
+_JOINTS = (re.compile(r"(?<=[:/,|&=?;])"), re.compile(r"(?<=[_.-])"))
+_NARROWEST = 12
 
 
 class Screen:
@@ -41,6 +41,12 @@ class Screen:
     def line(self, text: str = "", *, style: str = "", indent: int = 0) -> None:
         """Show a text, its lines as they are; in a terminal, broken between words where they are too long for it."""
         self._print(self._console, text, style, indent)
+
+    def hint(self, words: str, command: str, *, indent: int = 2) -> None:
+        """Say what a person can do next, with the command on a line of its own, unbroken so that it can be copied."""
+        self.line(f"{words}:", style="dim", indent=indent)
+        if not self.as_json:
+            self._console.print(Text(f"{' ' * indent}  {command}"))
 
     def done(self, text: str) -> None:
         """Show that something is as it should be."""
@@ -71,24 +77,18 @@ class Screen:
                 self.line(f"{' ' * (indent + longest + 2)}{other}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-        """Show a table; the columns in `right` are aligned so. Elsewhere than in a terminal, no cell is broken."""
-        if self.as_json:
-            return
-        if not self.is_terminal:
-            widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
-            for row in (columns, *rows):
-                cells = (
-                    f"{cell:>{width}}" if column in right else f"{cell:{width}}"
-                    for cell, width, column in zip(row, widths, columns, strict=True)
-                )
-                self.line("  ".join(cells).rstrip())
-            return
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for column in columns:
-            table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        self._console.print(table, soft_wrap=False)
+        """Show a table; the columns in `right` are aligned so. In a terminal the last one is broken if it must be."""
+        widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+        before = sum(widths[:-1]) + 2 * (len(widths) - 1)
+        for row in (columns, *rows):
+            cells = [
+                f"{cell:>{width}}" if column in right else f"{cell:{width}}"
+                for cell, width, column in zip(row[:-1], widths, columns, strict=False)
+            ]
+            first, *others = wrapped(row[-1], self._room(before))
+            self.line("  ".join([*cells, first]).rstrip(), style="bold" if row is columns else "")
+            for other in others:
+                self.line(f"{' ' * before}{other}")
 
     @contextmanager
     def live(self) -> Iterator[Callable[[RenderableType], None]]:
@@ -147,6 +147,8 @@ def _broken(line: str, width: int) -> list[str]:
 
 
 def _parts(word: str, width: int) -> list[str]:
-    if len(word) <= width:
-        return [word]
-    return [part[start : start + width] for part in _JOINTS.split(word) for start in range(0, len(part), width)]
+    """A word in parts that fit, of which several may go on a line."""
+    parts = [word]
+    for joints in _JOINTS:
+        parts = [piece for part in parts for piece in (joints.split(part) if len(part) > width else [part])]
+    return [part[start : start + width] for part in parts for start in range(0, len(part), width)]

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.pipelines.progress import Pace, doing, is_loading, rows_worded
-from scripts.pipelines.wording import duration
+from scripts.pipelines.wording import count, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,7 @@ class _View:
             self._pace.note(time.monotonic(), run.load.total.rows)
             done, rows, words = run.load.total.rows, run.load.plan.rows, rows_worded(run.load, self._pace)
             self._say(f"{done:,} of {rows:,} rows, {words}", changed=False)
+            self._spinner.update(text="")
             bar = Table.grid(padding=(0, 1))
             bar.add_row(self._spinner, ProgressBar(rows, done, width=30), f"{done:,} of {rows:,} rows")
             self._show(Group(bar, Text(f"  {words}", style="dim")))
@@ -77,7 +78,7 @@ class _View:
 
     def _tell(self, stage: Stage) -> None:
         if stage.kind in _SHOWN_KINDS:
-            retried = f", failed {len(stage.failures)} times" if stage.failures else ""
+            retried = f", failed {count(len(stage.failures), 'time')}" if stage.failures else ""
             self._screen.line(f"  {stage.name} ({duration(stage.seconds())}{retried})")
 
     def _say(self, words: str, *, changed: bool) -> None:

@@ -29,7 +29,7 @@ _OUTCOMES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 @click.option("--outcome", type=click.Choice(_OUTCOMES, case_sensitive=False), help="Only runs with this status")
 @pass_context
 def command(context: Context, most: int, pipeline: str | None, outcome: str | None) -> None:
-    """List the latest runs, with their outcome and their rows."""
+    """List the latest runs, with their outcome and their rows. Times are in UTC."""
     pipelines = [Pipeline(pipeline)] if pipeline else list(Pipeline)
     runs = [context.reader.outcome(run) for run in context.reader.recent(most, pipelines, (outcome or "").upper())]
     if context.as_json:
@@ -37,7 +37,7 @@ def command(context: Context, most: int, pipeline: str | None, outcome: str | No
     elif not runs:
         context.screen.line(f"No such runs yet. Start one: {context.command('run', '--help')}")
     context.screen.table(
-        ("Started (UTC)", "Run", "Took", "Outcome", "What came of it"),
+        ("Started", "Run", "Took", "Outcome", "What came of it"),
         [
             (f"{run.started_at:%m-%d %H:%M}", run.name, duration(run.seconds()), run.status, _result(run))
             for run in runs

@@ -113,7 +113,7 @@ def download(context: Context, run: str, file: Path, reason: str | None) -> None
         context.screen.document({"load_id": load_id, "file": str(file), "rows": written})
     context.screen.done(f"{written:,} rejected rows of load {load_id} are in {file}")
     sent = context.command("rejects", "send", str(file))
-    context.screen.line(f'Correct what is in "row" of each line, then send them back in: {sent}', indent=2)
+    context.screen.hint('Correct what is in "row" of each line, then send them back in', sent)
 
 
 @command.command(

@@ -168,7 +168,7 @@ def _start(
 ) -> None:
     parse_input(model, document)
     states = context.stack.client("stepfunctions")
-    name = name or f"{pipeline.value}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    name = name or f"{pipeline.value}-{datetime.now(UTC):%m%d-%H%M%S}-{secrets.token_hex(2)}"
     with named_failures():
         try:
             states.start_execution(
@@ -178,7 +178,7 @@ def _start(
             raise CommandFailed(f"There is a run {name} already, with another input: give another --name.") from None
     context.screen.line(f"{name} is started on {context.stack.name}.")
     if no_watch:
-        context.screen.line(f"Watch it: {context.command('watch', name)}", indent=2)
+        context.screen.hint("Watch it", context.command("watch", name))
         if context.as_json:
             context.screen.document(documents.outcome(context.reader.find(name)))
         return

@@ -47,8 +47,8 @@ def follow(context: Context, name: str, every: float) -> None:
         run = watch(context, context.reader.find(name), every)
     except StoppedWatching:
         context.screen.line(f"Stopped watching; {name} goes on.")
-        context.screen.line(f"Watch on:  {context.command('watch', name)}", indent=2)
-        context.screen.line(f"Stop it:   {context.command('stop', name)}", indent=2)
+        context.screen.hint("Watch on", context.command("watch", name))
+        context.screen.hint("Stop it", context.command("stop", name))
         raise
     if context.as_json:
         context.screen.document(documents.whole(run))

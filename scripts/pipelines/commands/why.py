@@ -130,7 +130,7 @@ def _tell_pieces(context: Context, run: Run) -> None:
         context.screen.line(f"and {len(failing) - _PIECES_SHOWN:,} more", indent=4)
     if load.pieces and not run.is_running:
         resumed = context.command("run", "load", "--resume", load.load_id)
-        context.screen.line(f"Go on where it stopped, once that is mended: {resumed}", indent=2)
+        context.screen.hint("Go on where it stopped, once that is mended", resumed)
 
 
 def _tell_rejects(context: Context, run: Run, reasons: Counter[str], first: Any) -> None:
@@ -140,4 +140,4 @@ def _tell_rejects(context: Context, run: Run, reasons: Counter[str], first: Any)
     context.screen.line(f"Rejected rows: {words}", indent=2)
     place = f"row {first.file_row:,} of {first.file}"
     context.screen.line(f"The first: {first.reason} ({first.detail}), piece {first.piece}, {place}", indent=4)
-    context.screen.line(f"See them: {context.command('rejects', 'show', run.name)}", indent=4)
+    context.screen.hint("See them", context.command("rejects", "show", run.name), indent=4)

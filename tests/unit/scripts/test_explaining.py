@@ -66,7 +66,7 @@ def test_a_failed_load_is_explained_by_its_pieces_and_rejects(account: Account) 
     assert "  Load nightly-0f1e2d3c into reviews: 400 of 1,000 rows settled, 0 of 2 pieces finished\n" in called.text
     assert "    Piece 00000 at row 300 of 600: WritesStalled: no room for an hour\n" in called.text
     assert "    Piece 00001 at row 100 of 400: no failure noted\n" in called.text
-    assert f"{HERE} run load --resume nightly-0f1e2d3c\n" in called.text
+    assert f"    {HERE} run load --resume nightly-0f1e2d3c\n" in called.text
     assert "  Rejected rows: 1 key_missing, 1 item_too_large\n" in called.text
     assert (
         "    The first: key_missing (review_id is NULL), piece 00000, row 3 of unload/nightly-0f1e2d3c/" in called.text
@@ -157,7 +157,8 @@ def test_corrected_rows_are_put_beside_their_load_and_replayed(rejected: Account
     file = tmp_path / "to-correct.jsonl"
     called = call("rejects", "download", "run-1", str(file))
     assert (
-        f'  Correct what is in "row" of each line, then send them back in: {HERE} rejects send {file}\n' in called.text
+        f'  Correct what is in "row" of each line, then send them back in:\n    {HERE} rejects send {file}\n'
+        in called.text
     )
     file.write_text(file.read_text().replace('"review_id": null', '"review_id": "R1"'))
     rejected.script("load", {})
