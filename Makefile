@@ -28,7 +28,7 @@ CHECKOV_STAMP := $(CHECKOV_VENV)/.run-$(call checksum,tests/checkov-requirements
 PYTEST = "$(VENV)/bin/python" -m pytest -q --numprocesses=$(WORKERS) --no-loadscope-reorder
 WORKERS := 3
 
-.PHONY: help demo local test test-fast pytest lint format under-quotas mutants audit bench test-aws clean
+.PHONY: help demo local test test-fast pytest lint format under-quotas soak mutants audit bench test-aws clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ format: $(DEVELOPER_STAMP) ## Format the Python sources
 
 under-quotas: $(DEVELOPER_STAMP) ## Run and stop 300 executions at once under the Data API's quotas (EXECUTIONS=number)
 	@"$(VENV)/bin/python" -m tests.under_quotas $(if $(EXECUTIONS),--executions $(EXECUTIONS))
+
+soak: $(DEVELOPER_STAMP) ## Run 300 executions of both kinds while everything around them fails by chance (SEED=number)
+	@"$(VENV)/bin/python" -m tests.soak $(if $(SEED),--seed $(SEED))
 
 mutants: $(DEVELOPER_STAMP) ## Plant faults, see which the tests notice (FAULTS="transport" for some)
 	"$(VENV)/bin/python" -m tests.mutants $(FAULTS)

@@ -133,7 +133,12 @@ def _report_what_a_handler_raised() -> None:
 
     @_around(lambda_runtime.Worker, "invoke")
     def invoke(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        result = original(*arguments, **named)
+        try:
+            result = original(*arguments, **named)
+        except RuntimeError as failure:
+            if not str(failure).startswith("Worker process exited immediately"):
+                raise
+            result = {"status": "error", "error": "Worker process died"}
         error = result.pop("raised", None)
         if result.get("error") in ("Worker process died", "[Errno 32] Broken pipe"):
             error = {"errorType": "Runtime.ExitError", "errorMessage": "the process was killed", "stackTrace": []}

@@ -29,8 +29,7 @@ POLL_SECONDS = 1.0
 class Stack:
     """The deployed stack, as many callers at once use it."""
 
-    def __init__(self, aws: LocalAws) -> None:
-        outputs = deploy(aws, report=print)
+    def __init__(self, aws: LocalAws, outputs: dict[str, str]) -> None:
         self._states, self._dynamodb, self._sqs = (aws.client(name) for name in ("stepfunctions", "dynamodb", "sqs"))
         self._machine, self._tokens = outputs["StoredProcedureStateMachineArn"], outputs["MetaTableName"]
 
@@ -80,7 +79,7 @@ def main() -> None:
     parser.add_argument("--executions", type=int, default=300)
     count = parser.parse_args().executions
     with LocalAws(with_quotas=True) as aws:
-        stack = Stack(aws)
+        stack = Stack(aws, deploy(aws, report=print))
         redshift = DataApi(aws.client("redshift-data"), aws.redshift_connection)
         redshift.run_script(PROJECT / "scripts" / "sp_etl_log_etl_event.sql")
         redshift.query(SLEEPER)

@@ -137,6 +137,7 @@ class Stage:
         sample: int = 0,
         lock: TableLock | None = None,
         transport: Any = None,
+        super_columns: tuple[str, ...] = (),
     ) -> Tally:
         """Load a piece as the function does, into the target table, into a sink or through another transport."""
         session = session_for(sink.endpoint_url, sink.ca_bundle) if sink else self.aws.session
@@ -144,7 +145,7 @@ class Stage:
         return PieceLoader(
             s3=self.aws.s3,
             bucket=self.bucket,
-            mapping=ItemMapping(target),
+            mapping=ItemMapping(target, super_columns),
             sample=ItemSample(self.aws.dynamodb, target, piece.rows, sample) if sample else None,
             ledger=PieceLedger(
                 self.aws.dynamodb, self.ledger_table, self.name, piece.name, piece.rows, busy_until=busy_until

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 import pytest
@@ -426,6 +426,44 @@ class TestRejects:
 
         stage.load(piece)
         assert counts(recorded(stage)["00000"]) == (2, 1, 1, 0)
+
+    POISON: ClassVar[dict[str, tuple[str, dict[str, Any]]]] = {
+        "without a key": ("key_missing", {"id": None}),
+        "empty key": ("key_empty", {"id": b""}),
+        "long key": ("key_too_long", {"id": b"k" * 2_049}),
+        "key that is no text": ("not_utf8", {"id": b"\xff"}),
+        "text that is none": ("not_utf8", {"text": b"caf\xe9"}),
+        "no number": ("number_not_finite", {"number": math.nan}),
+        "infinity": ("number_not_finite", {"number": math.inf}),
+        "number out of range": ("number_out_of_range", {"number": 1e300}),
+        "large item": ("item_too_large", {"text": b"x" * 409_600}),
+        "no document": ("super_not_json", {"document": b"{"}),
+        "refused by DynamoDB": ("refused_by_dynamodb", {"id": b"refused"}),
+    }
+
+    @pytest.mark.parametrize("kind", POISON)
+    def test_a_poison_row_at_any_place_of_a_batch_costs_that_row_alone(self, stage: Stage, kind: str) -> None:
+        reason, poison = self.POISON[kind]
+        places = [(25 + 1) * batch for batch in range(25)]
+        rows: list[dict[str, Any]] = [
+            {"id": b"row-%d" % row, "number": 0.5, "text": b"t", "document": b"{}"} for row in range(625)
+        ]
+        for place in places:
+            rows[place] |= poison
+            if poison.get("id") == b"refused":
+                rows[place]["id"] = b"refused-%d" % place
+        columns = {name: pa.array([row[name] for row in rows]) for name in rows[0]}
+        table = pa.table({name: each if name == "number" else each.view(pa.string()) for name, each in columns.items()})
+        refused = tuple(f"refused-{place}" for place in places)
+        sink = SinkBehaviour(tls=False, key="id", refusal=("ValidationException", "no"), refused_keys=refused)
+        with DynamoDbSink(sink) as running:
+            tally = stage.load(stage.piece_of(table), sink=running, super_columns=("document",))
+
+            good = {row["id"].decode() for number, row in enumerate(rows) if number not in places}
+            assert running.stored() == dict.fromkeys(good, 1)
+        assert counts(tally) == (625, 600, 25, 0)
+        assert sorted(kept["piece_row"] for kept in stage.rejects()) == places
+        assert {kept["reason"] for kept in stage.rejects()} == {reason}
 
 
 @contextmanager

@@ -1,0 +1,330 @@
+"""`make soak`: many executions of both kinds at once, while all that can go wrong does, by chance.
+
+Requests and answers get lost between functions and AWS, AWS throttles and fails, functions are killed, completion
+events get lost or come twice, executions are aborted and redriven or started anew. Then everything becomes kind again,
+and all must have ended as it should: each procedure ran once, the tables hold what they should, row by row, and nothing
+is left behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import threading
+import time
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from local import executions
+from local.data_api import DataApi
+from local.stack import LocalAws, deploy
+from tests.under_quotas import Stack, wait
+from tests.unkind_network import UnkindNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
+SHARE = 0.01
+"""Of the requests that meet each fault of the network."""
+EXECUTION_SECONDS = 1_200.0
+# So long a row has to be unfinished for the watchdog to look at it.
+_OVERDUE_SECONDS = 61
+_TABLE_KEYS = 120
+_PROCEDURE = (
+    "CREATE OR REPLACE PROCEDURE public.sp_soak(p_message varchar(50)) AS $$ BEGIN PERFORM pg_sleep({seconds});"
+    " INSERT INTO public.soak_log VALUES (p_message); END; $$ LANGUAGE plpgsql"
+)
+_RUNNING = (
+    "SELECT pid FROM pg_stat_activity WHERE query LIKE '%sp_soak%' AND state = 'active' AND pid <> pg_backend_pid()"
+)
+
+
+@dataclass
+class Figures:
+    """What a soak came to."""
+
+    executions: int = 0
+    statements: int = 0
+    rows: int = 0
+    requests: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        faults = ", ".join(f"{name}: {number}" for name, number in self.faults.most_common())
+        return (
+            f"{self.faults.total()} faults in {self.requests:,} requests of functions ({faults}); "
+            f"{self.executions} executions, {self.statements} statements, {self.rows:,} rows; nothing was lost."
+        )
+
+
+class Trouble(threading.Thread):
+    """Kills functions, loses completion events and repeats them, until `end`, one every `pause_seconds`.
+
+    The watchdog looks each time, as if minutes had passed.
+    """
+
+    def __init__(self, aws: LocalAws, prefix: str, tokens: str, *, pause_seconds: float, kills: int, seed: int) -> None:
+        super().__init__()
+        self._aws, self._prefix, self._tokens, self._pause_seconds = aws, prefix, tokens, pause_seconds
+        self._chance, self._kills_left = random.Random(seed), kills
+        self._events, self._functions, self._dynamodb = (aws.client(name) for name in ("events", "lambda", "dynamodb"))
+        self._ended, self._kind = threading.Event(), threading.Event()
+        self.met: Counter[str] = Counter()
+        self.failure: Exception | None = None
+
+    def become_kind(self) -> None:
+        """From now on only the watchdog looks."""
+        self._kind.set()
+
+    def end(self) -> None:
+        """Stop, and raise what has gone wrong with the trouble itself."""
+        self._ended.set()
+        self.join()
+        if self.failure:
+            raise self.failure
+
+    def run(self) -> None:
+        """Make trouble."""
+        try:
+            while not self._ended.wait(self._pause_seconds):
+                if not self._kind.is_set():
+                    self._chance.choice([self._kill_function, self._lose_events, self._repeat_event])()
+                self._watch()
+        except Exception as failure:  # noqa: BLE001 - raised again by whoever ends this thread
+            self.failure = failure
+
+    def _kill_function(self) -> None:
+        workers = _processes(f"{self._aws.directory}/tmp/ministack-lambda-{self._prefix}-")
+        if workers and self._kills_left:
+            self._kills_left -= 1
+            with suppress(ProcessLookupError):
+                os.kill(self._chance.choice(workers), signal.SIGKILL)
+                self.met["function killed"] += 1
+
+    def _lose_events(self) -> None:
+        rule = f"{self._prefix}-EventBridgeRedshiftEvent"
+        self._events.disable_rule(Name=rule)
+        self._ended.wait(self._chance.random())
+        self._events.enable_rule(Name=rule)
+        self.met["events lost for a moment"] += 1
+
+    def _repeat_event(self) -> None:
+        rows = [row for row in _rows(self._dynamodb, self._tokens) if "statementId" in row]
+        if rows:
+            row = self._chance.choice(rows)
+            detail = {name: row[name]["S"] for name in ("statementName", "statementId")}
+            event = json.dumps({"time": "2026-11-22T03:00:00Z", "detail": detail})
+            self._functions.invoke(
+                FunctionName=f"{self._prefix}-StepFunctionCallBack", InvocationType="Event", Payload=event
+            )
+            self.met["event repeated"] += 1
+
+    def _watch(self) -> None:
+        for row in _rows(self._dynamodb, self._tokens):
+            if "unfinishedSince" in row:
+                with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+                    self._dynamodb.update_item(
+                        TableName=self._tokens,
+                        Key={"statementName": row["statementName"]},
+                        UpdateExpression="SET unfinishedSince = unfinishedSince - :seconds",
+                        ConditionExpression="attribute_exists(unfinished)",
+                        ExpressionAttributeValues={":seconds": {"N": str(_OVERDUE_SECONDS)}},
+                    )
+        self._functions.invoke(FunctionName=f"{self._prefix}-WatchStatements")
+
+
+class Table:
+    """A table of Redshift that changes from load to load, and its copy in DynamoDB."""
+
+    def __init__(self, number: int, soak: Soak) -> None:
+        self._soak, self._chance = soak, random.Random(f"{soak.seed} {number}")
+        self._source, self._target = f"public.soak_{number}", f"local-soak-{number}"
+        self._expected: dict[str, int] = {}
+        soak.redshift.query(f"CREATE TABLE {self._source} (id varchar(20), version integer)")
+        soak.dynamodb.create_table(
+            TableName=self._target,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+
+    def load(self, version: int) -> None:
+        """Replace the rows, load them, aborting a few loads on the way, and compare. Raises AssertionError."""
+        source = {f"key-{self._chance.randrange(_TABLE_KEYS):03}": version for _ in range(_TABLE_KEYS)}
+        values = ", ".join(f"('{key}', {version})" for key in source)
+        self._soak.redshift.query(f"DELETE FROM {self._source}")
+        self._soak.redshift.query(f"INSERT INTO {self._source} VALUES {values}")
+        mode = self._chance.choice(["upsert", "changes", "mirror"])
+        asked = {"target_table": self._target, "query": f"SELECT * FROM {self._source}", "mode": mode, "wait": True}
+        if mode == "mirror":
+            asked["deletes_allowed"] = 1.0
+        if self._chance.random() < 0.3:
+            self._soak.abort_load(asked, after_seconds=3 * self._chance.random())
+        rows = self._soak.load(asked)
+        assert rows == len(source), f"{rows} rows of {len(source)}"
+        self._expected = source if mode == "mirror" else self._expected | source
+        found = {item["id"]["S"]: int(item["version"]["N"]) for item in _rows(self._soak.dynamodb, self._target)}
+        assert found == self._expected, (
+            f"{self._target} differs from its source: {found.items() ^ self._expected.items()}"
+        )
+
+
+class Soak:
+    """Executions of a stack that is in trouble. `prefix` is the stack's."""
+
+    def __init__(self, aws: LocalAws, outputs: Mapping[str, str], *, prefix: str, seed: int) -> None:
+        self.aws, self.prefix, self.seed, self._outputs = aws, prefix, seed, dict(outputs)
+        self.redshift = DataApi(aws.client("redshift-data"), aws.redshift_connection)
+        self.dynamodb, self._states, self._functions = (
+            aws.client(name) for name in ("dynamodb", "stepfunctions", "lambda")
+        )
+        self._stack = Stack(aws, self._outputs)
+        self._chance, self.figures = random.Random(seed), Figures()
+
+    def run(
+        self,
+        procedures: int,
+        *,
+        tables: int,
+        loads: int,
+        kills: int,
+        pause_seconds: float = 1.0,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Figures:
+        """Run so many procedures at once, and beside them `loads` of each of `tables` tables; do something meanwhile.
+
+        Raises AssertionError at what is not as it should be in the end.
+        """
+        self.redshift.query("CREATE TABLE public.soak_log (message varchar(50))")
+        self.redshift.query(_PROCEDURE.format(seconds="random()"))
+        tokens = self._outputs["MetaTableName"]
+        trouble = Trouble(self.aws, self.prefix, tokens, pause_seconds=pause_seconds, kills=kills, seed=self.seed)
+        with UnkindNetwork(self.aws.endpoint_url, share=SHARE, seed=self.seed) as network:
+            before = self._lead_functions_to(network.endpoint_url)
+            made = [Table(number, self) for number in range(tables)]
+            trouble.start()
+            try:
+                with ThreadPoolExecutor(tables + 1) as threads:
+                    others: list[Future[object]] = [threads.submit(meanwhile)]
+                    others += [threads.submit(self._load_all, table, loads) for table in made]
+                    messages = self._run_procedures(procedures)
+                    for other in others:
+                        other.result()
+                network.become_kind()
+                trouble.become_kind()
+                wait("all ends are told", lambda: not any("unfinished" in row for row in _rows(self.dynamodb, tokens)))
+            finally:
+                trouble.end()
+            self._restore(before)
+        logged = [row["message"] for row in self.redshift.query("SELECT message FROM public.soak_log")]
+        assert sorted(logged) == sorted(messages), f"not run once: {Counter(logged) - Counter(messages)}"
+        wait("nothing is left in a queue", lambda: self._stack.queued() == 0)
+        assert self.redshift.query(_RUNNING) == [], "a statement runs on"
+        self.figures.statements = sum(1 for _ in _rows(self.dynamodb, tokens))
+        self.figures.faults += network.met + trouble.met
+        self.figures.requests = network.requests
+        return self.figures
+
+    def load(self, asked: Mapping[str, Any]) -> int:
+        """Load a table; return the rows that were unloaded. Raises AssertionError if that fails."""
+        ended = self._ended(self._start_load(asked))
+        assert ended.status == "SUCCEEDED", f"{ended.arn}: {ended.error}: {ended.cause}"
+        self.figures.rows += ended.output["rows_unloaded"]
+        return int(ended.output["rows_unloaded"])
+
+    def abort_load(self, asked: Mapping[str, Any], *, after_seconds: float) -> None:
+        """Start a load and abort it."""
+        arn = self._start_load(asked)
+        time.sleep(after_seconds)
+        with suppress(ClientError):
+            self._states.stop_execution(executionArn=arn)
+            self.figures.faults["load aborted"] += 1
+        self._ended(arn)
+
+    def _start_load(self, asked: Mapping[str, Any]) -> str:
+        self.figures.executions += 1
+        return executions.start(self._states, self._outputs["RedshiftToDynamoStateMachineArn"], asked)
+
+    def _load_all(self, table: Table, loads: int) -> None:
+        for version in range(loads):
+            table.load(version)
+
+    def _run_procedures(self, count: int) -> list[str]:
+        """Run procedures, abort and redrive a tenth of them; return their messages."""
+        messages = [uuid.uuid4().hex for _ in range(count)]
+        arns = self._stack.start([{"spname": "public.sp_soak", "arguments": [message]} for message in messages])
+        self.figures.executions += count
+        for arn in self._chance.sample(arns, count // 10):
+            time.sleep(self._chance.random() / 2)
+            self._states.stop_execution(executionArn=arn)
+            if self._states.describe_execution(executionArn=arn)["status"] == "ABORTED":
+                self._states.redrive_execution(executionArn=arn)
+                self.figures.faults["procedure aborted and redriven"] += 1
+        for arn in arns:
+            ended = self._ended(arn)
+            assert ended.status == "SUCCEEDED", f"{arn}: {ended.error}: {ended.cause}"
+        return messages
+
+    def _ended(self, arn: str) -> executions.Execution:
+        return executions.wait(self._states, arn, timeout_seconds=EXECUTION_SECONDS)
+
+    def _lead_functions_to(self, endpoint_url: str) -> dict[str, dict[str, str]]:
+        """Let all functions of the stack find AWS there; return the variables that they had before."""
+        before = {}
+        for page in self._functions.get_paginator("list_functions").paginate():
+            for function in page["Functions"]:
+                if function["FunctionName"].startswith(f"{self.prefix}-"):
+                    before[function["FunctionName"]] = function["Environment"]["Variables"]
+        self._restore({name: variables | {"AWS_ENDPOINT_URL": endpoint_url} for name, variables in before.items()})
+        return before
+
+    def _restore(self, variables: Mapping[str, dict[str, str]]) -> None:
+        for name, of_function in variables.items():
+            self._functions.update_function_configuration(FunctionName=name, Environment={"Variables": of_function})
+
+
+def _rows(dynamodb: Any, table: str) -> list[dict[str, Any]]:
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return [row for page in pages for row in page["Items"]]
+
+
+def _processes(command: str) -> list[int]:
+    """The processes whose command line has a text."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if command.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return sorted(found)
+
+
+def main() -> None:
+    """Run it. Raises AssertionError at what is not as it should be."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak")
+    parser.add_argument("--procedures", type=int, default=240)
+    parser.add_argument("--tables", type=int, default=6)
+    parser.add_argument("--loads", type=int, default=10, help="of each table")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    asked = parser.parse_args()
+    print(f"seed {asked.seed}", flush=True)
+    with LocalAws(with_quotas=True) as aws:
+        soak = Soak(aws, deploy(aws, report=print), prefix="local", seed=asked.seed)
+        figures = soak.run(asked.procedures, tables=asked.tables, loads=asked.loads, kills=20)
+    assert _processes(str(aws.directory)) == [], "processes are left"
+    assert not aws.directory.exists(), "files are left"
+    print(figures)
+
+
+if __name__ == "__main__":
+    main()
