@@ -31,9 +31,13 @@ _FLAGS = (
 )
 
 
+def _binary() -> str | None:
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 def is_installed() -> bool:
-    """Whether there is a Chromium here with its driver."""
-    return bool(shutil.which("chromium") and shutil.which("chromedriver"))
+    """Whether there is a Chromium, or a Chrome, here with its driver."""
+    return bool(_binary() and shutil.which("chromedriver"))
 
 
 @dataclass
@@ -93,11 +97,14 @@ class Browser:
 @contextmanager
 def browser(profile: Path) -> Iterator[Browser]:
     """A browser with an empty profile in a folder of its own; it is ended with all that it has started."""
-    driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
+    # The driver ends with its standard input, and so with this process, however that ends; the browser is its child.
+    command = "chromedriver --port=0 & read -r _; pkill -P $!; kill $!; wait"
+    driver = subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert driver.stdin
+    assert driver.stdout
     try:
-        assert driver.stdout
         port = next(found[1] for line in driver.stdout if (found := re.search(r"successfully on port (\d+)", line)))
-        options = {"binary": shutil.which("chromium"), "args": [*_FLAGS, f"--user-data-dir={profile}"]}
+        options = {"binary": _binary(), "args": [*_FLAGS, f"--user-data-dir={profile}"]}
         wanted = {
             "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
@@ -112,10 +119,9 @@ def browser(profile: Path) -> Iterator[Browser]:
         finally:
             _ask(url, None, method="DELETE")
     finally:
-        driver.terminate()
+        driver.stdin.close()
         driver.wait()
-        if driver.stdout:
-            driver.stdout.close()
+        driver.stdout.close()
 
 
 def _ask(url: str, body: Any, method: str = "POST") -> Any:

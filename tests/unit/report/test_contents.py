@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dynamo_load.accounting.course import Leg
 from scripts.pipelines import prices
@@ -19,6 +20,7 @@ from tests.unit.report import made_runs
 from tests.unit.report.conftest import NONE_REJECTED, report
 from tests.unit.report.made_runs import after
 
+ROOT = Path(__file__).parents[3]
 NINE_REJECTED = Rejects({"number_out_of_range": 2, "key_empty": 7}, all_read=True)
 
 
@@ -227,8 +229,16 @@ class TestBill:
         abroad = replace(made_runs.finished_load(), arn=made_runs.EXECUTION.replace("us-east-1", "eu-north-1"))
         assert "eu-north-1 may have others" in told(abroad).bill.notes[-1]
 
-    def test_the_memory_of_the_functions_is_the_template_s(self) -> None:
-        template = (Path(__file__).parents[3] / "template.yaml").read_text(encoding="utf-8")
+    def test_states_that_wait_for_redshift_are_those_of_the_machines(self) -> None:
+        waiting = set()
+        for file in (ROOT / "statemachine").glob("*.asl.yaml"):
+            states = yaml.safe_load(file.read_text(encoding="utf-8"))["States"]
+            waiting |= {name for name, state in states.items() if "waitForTaskToken" in state.get("Resource", "")}
+        assert waiting == costs.WAITING_STATES
+
+    def test_the_memory_of_functions_and_the_days_of_files_are_the_template_s(self) -> None:
+        template = (ROOT / "template.yaml").read_text(encoding="utf-8")
+        assert f"Prefix: unload/\n            ExpirationInDays: {costs.UNLOADED_DAYS}\n" in template
         loader = template.partition("\n  LoadDynamoFunction:\n")[2].partition("\n\n")[0]
         assert f"MemorySize: {prices.LOADER_MEMORY_MB}\n" in loader
         everywhere = template.partition("\nGlobals:\n")[2].partition("\nResources:\n")[0]
