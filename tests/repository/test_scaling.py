@@ -34,7 +34,7 @@ def test_pieces_times_and_dollars_of_each_size() -> None:
         pieces = ceil(rows / rows_per_piece(rows, LoadLimits().loader_concurrency))
         times = [in_words(rows / units) for units in (NEW_TABLE_UNITS, TABLE_QUOTA_UNITS)]
         dollars = rows / 1e6 * 0.625
-        price = f"${dollars:.3f}" if dollars < 1 else f"${dollars:,.0f}"
+        price = f"${dollars:.3f}" if dollars < 1 else f"${dollars:,.2f}".removesuffix(".00")
         assert f"| {name} | {pieces:,} | {times[0]} | {times[1]} | {price} |" in PAGE
 
 
