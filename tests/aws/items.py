@@ -73,7 +73,7 @@ def completion_event(stack: Stack) -> Verdict:
     if execution.status != "SUCCEEDED":
         return _missing_procedure(execution) or otherwise(
             f"on {kind} the sample procedure ended with {_told(execution)}",
-            "see README, Permissions; ExecuteStatement refused on a workgroup means that its ARN is another",
+            "see docs/deploying.md, Grants; ExecuteStatement refused on a workgroup means that its ARN is another",
         )
     seconds = stack.seconds(execution)
     if seconds >= USUAL_TIMEOUT_SECONDS:
@@ -393,7 +393,7 @@ def _missing_procedure(execution: Execution) -> Verdict | None:
 
 
 def _no_unload(execution: Execution) -> Verdict:
-    return not_seen(f"nothing was unloaded: {_told(execution)}", "see README, Permissions, To unload")
+    return not_seen(f"nothing was unloaded: {_told(execution)}", "see docs/deploying.md, The role for UNLOAD")
 
 
 def _unique_sample() -> dict[str, str]:

@@ -23,7 +23,7 @@ ACCEPTED = [
     SERVERLESS | SECRET,
     CLUSTER | {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
     CLUSTER | {"DataS3Bucket": "existing"},
-    CLUSTER | {"TargetKey": ""},
+    CLUSTER | {"TargetKey": "-"},
 ]
 REFUSED = [
     ({}, {"OneRedshift"}),
@@ -54,7 +54,7 @@ def test_each_rule_refuses_something() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["", "review_id", "order_id:N", "customer_id,order_date", "a:S,b:N", "a,ab", "ab,a", "größe", "a:N,aa"]
+    "key", ["", "-", "review_id", "order_id:N", "customer_id,order_date", "a:S,b:N", "a,ab", "ab,a", "größe", "a:N,aa"]
 )
 def test_a_key_is_one_column_or_two(key: str) -> None:
     assert takes("TargetKey", key)
@@ -65,6 +65,40 @@ def test_a_key_is_one_column_or_two(key: str) -> None:
 )
 def test_anything_else_is_no_key(key: str) -> None:
     assert not takes("TargetKey", key)
+
+
+# `sam deploy --guided` asks in the order of the template: first for what the application has always asked for.
+SEEDS = [
+    "StackPrefix",
+    "DynamoDbBillingMode",
+    "DynamoDbPointInTimeRecovery",
+    "DynamoDbTtl",
+    "SubnetIds",
+    "SecGroup",
+    "DataS3Bucket",
+    "ShouldEnableTracing",
+    "DbSecretArn",
+    "RedshiftDbName",
+    "ClusterIdentifier",
+    "DynamodbMetaTable",
+    "DynamodbTargetTable",
+    "SupportNotificationEmail",
+    "REGION",
+]
+
+
+def test_a_guided_deployment_asks_for_thirty_parameters_at_most() -> None:
+    parameters = list(STACK.section("Parameters"))
+    assert len(parameters) <= 30
+    assert parameters[: len(SEEDS)] == SEEDS
+
+
+def test_every_parameter_has_a_default_and_says_what_it_takes() -> None:
+    for name, parameter in STACK.section("Parameters").items():
+        assert {"Default", "ConstraintDescription"} <= parameter.keys(), name
+        # CloudFormation puts these words behind the parameter's name.
+        assert parameter["ConstraintDescription"].startswith("must "), name
+        assert {"AllowedPattern", "AllowedValues", "MaxLength"} & parameter.keys(), name
 
 
 WORKGROUP = "arn:aws:redshift-serverless:us-east-1:123456789012:workgroup/10ca1000-0000-4000-8000-000000000001"

@@ -15,6 +15,7 @@ from locks.table import LONGEST_WAIT_SECONDS
 from statements.names import StatementKind
 from statements.procedure_call import ProcedureRequest
 from statements.token_store import UNFINISHED_INDEX
+from tests.template import parameters_table
 from tests.template.evaluation import Evaluation, deployed
 from tests.template.stack import ROOT, Stack, leaves
 
@@ -524,7 +525,7 @@ def test_what_holds_a_users_data_outlives_the_stack_and_nothing_else_does() -> N
 
 def test_the_stack_makes_the_target_table_only_if_asked() -> None:
     assert "DynamoDbTableTarget" in deployed().resources()
-    assert "DynamoDbTableTarget" not in deployed(TargetKey="").resources()
+    assert "DynamoDbTableTarget" not in deployed(TargetKey="-").resources()
 
 
 def test_the_target_table_has_the_keys_and_the_expiry_asked_for() -> None:
@@ -590,7 +591,7 @@ def test_objects_of_the_bucket_expire_when_the_readme_says_and_not_before_a_redr
     ]
     assert expirations == [days]
     assert days > REDRIVE_DAYS
-    said = " ".join((ROOT / "README.md").read_text().split())
+    said = " ".join(parameters_table.PAGE.read_text().split())
     assert "under `unload/` and `loads/` after 15 days, and rejects with their corrections after 90" in said
     assert any(f'"{key.partition("/")[0]}/' in code for code in CODE.values())
 
@@ -617,19 +618,10 @@ def test_the_outputs_are_what_their_names_say() -> None:
     }
 
 
-def test_the_readme_has_each_parameter_with_its_default() -> None:
-    section = (ROOT / "README.md").read_text().split("### Parameters")[1].split("\n## ")[0]
-    documented: dict[str, str] = {}
-    for names, defaults in re.findall(r"^\| (`.+?) \| (.+?) \|", section, re.MULTILINE):
-        named = re.findall(r"`(\w+)`", names)
-        said = defaults.split(", ")
-        documented |= zip(named, said if len(said) == len(named) else [defaults] * len(named), strict=True)
-    parameters = Stack.load().section("Parameters")
-    assert documented.keys() == parameters.keys()
-    for name, parameter in parameters.items():
-        default, said_default = str(parameter["Default"]), documented[name].split(" (")[0].strip("`")
-        words = {"": {"none", "the stack's", "made by the stack", "AWS's key"}}.get(default, {default})
-        assert said_default in words | ({"the example payload"} if default.startswith('{"') else set()), name
+def test_the_page_on_deploying_has_the_parameters_as_they_are() -> None:
+    page = parameters_table.PAGE.read_text()
+    assert page == parameters_table.with_table(page), "run `python -m tests.template.parameters_table`"
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) >= set(Stack.load().section("Parameters"))
 
 
 def test_no_secret_is_told_to_a_function() -> None:
