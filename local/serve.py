@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import sys
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REVIEWS = 20_000
-PAYLOAD = {"spname": "public.sp_etl_log_etl_event", "event_message": "ETL Load Process started"}
+PROGRAM = "python -m scripts.pipelines"
+PROCEDURE_NAME = "public.sp_etl_log_etl_event"
 
 
 def main() -> int:
@@ -46,39 +46,36 @@ def main() -> int:
 
 
 def _instructions(aws: LocalAws, outputs: Mapping[str, str]) -> str:
-    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in aws.environment.items())
-    payload = shlex.quote(json.dumps(PAYLOAD))
-    procedures = outputs["StoredProcedureStateMachineArn"]
-    loads = outputs["RedshiftToDynamoStateMachineArn"]
-    connection = " ".join(
-        f"--{option} {shlex.quote(value)}"
-        for option, value in zip(
-            ("cluster-identifier", "database", "secret-arn"), aws.redshift_connection.values(), strict=True
-        )
-    )
+    variables = aws.environment | {"PIPELINES_STACK": STACK_NAME}
+    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+    items = f"boto3.client('dynamodb').scan(TableName='{outputs['TargetTableName']}', Limit=3)['Items']"
     # S608: the SQL in this text is for reading.
     return f"""
-The stack {STACK_NAME} runs on {aws.endpoint_url}. In another terminal:
+The stack {STACK_NAME} runs on {aws.endpoint_url}. In another terminal, in this folder:
 
 {exports}
 export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH
 
 # Run a stored procedure, and see what came of it:
-aws stepfunctions start-execution --state-machine-arn {procedures} \\
-  --input {payload}
-aws stepfunctions list-executions --state-machine-arn {procedures}
-aws redshift-data execute-statement {connection} \\
-  --sql 'SELECT * FROM public.etl_events'
-aws redshift-data get-statement-result --id <its id>
+{PROGRAM} run procedure {PROCEDURE_NAME} --message 'ETL Load Process started'
+python -m local.sql 'SELECT * FROM public.etl_events'
 
-# Load {reviews_table.NAME} into DynamoDB:
-aws stepfunctions start-execution --state-machine-arn {loads} --input '{{}}'
-aws dynamodb scan --table-name {outputs["LedgerTableName"]}
-aws dynamodb scan --table-name {outputs["TargetTableName"]} --max-items 3
+# Load {reviews_table.NAME} into DynamoDB, and look at a few items:
+{PROGRAM} run load
+python -c "import boto3; print(*{items}, sep='\\n')"
 
-# Look around (boto3 follows the same variables; `aws` is whichever AWS CLI you have):
+# Let one fail, and have it explained:
+{PROGRAM} run load --table public.nowhere
+{PROGRAM} why
+
+# More: what there is to do, what has run, a table of your own.
+{PROGRAM} --help
+{PROGRAM} list
+python -m local.sql your_tables.sql
+
+# sam and boto3 follow the same variables, and so does the AWS CLI, if you have it:
 sam list stack-outputs --stack-name {STACK_NAME}
-sam logs --stack-name {STACK_NAME}
+sam logs --stack-name {STACK_NAME} --name RedshiftRunSpsFunction --start-time '1 hour ago'
 
 # Deploy a stack of your own here; its layers must be built for this machine instead of Lambda's:
 LAYER_PLATFORM=host sam build --no-cached --build-dir .aws-sam/host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -214,13 +215,16 @@ def test_ctrl_c_stops_what_make_local_started(temporary_directory: Path) -> None
         for line in printed.splitlines()
         if line.startswith("export ")
     )
-    machines = botocore.session.Session()
-    machines.set_credentials(exported["AWS_ACCESS_KEY_ID"], exported["AWS_SECRET_ACCESS_KEY"])
-    states: Any = machines.create_client(
-        "stepfunctions", region_name=exported["AWS_REGION"], endpoint_url=exported["AWS_ENDPOINT_URL"]
-    )
-    names = [machine["name"] for machine in states.list_state_machines()["stateMachines"]]
-    assert "local-RedshiftDataApiSPProces" in names
+    del exported["PATH"]
+    calls = [shlex.split(line)[1:] for line in printed.splitlines() if line.startswith("python -m ")]
+    for words in calls[:2]:
+        command = [sys.executable, *words]
+        done = subprocess.run(
+            command, cwd=PROJECT, env=os.environ | exported, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["event_message"] == "ETL Load Process started"
+    assert "aws " not in printed
 
     serving.send_signal(signal.SIGINT)
 
