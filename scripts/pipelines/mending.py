@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from scripts.pipelines.stack import Stack
 
+_NAME = r'"[^"]+"|[^\s";,)]+'
 _ACCESS_DENIED = r"access ?denied|not authorized to perform|status code: 403|status 403"
 
 
@@ -39,7 +40,7 @@ def unload_role(stack: Stack) -> str:
 
 
 def _grant(right: str) -> Callable[[Stack, re.Match[str]], str]:
-    return lambda stack, found: f"Run in Redshift: GRANT {right} {found[1].strip(chr(34))} TO {database_user(stack)};"
+    return lambda stack, found: f"Run in Redshift: GRANT {right} {found[1]} TO {database_user(stack)};"
 
 
 def _attach(stack: Stack, found: re.Match[str]) -> str:
@@ -96,9 +97,9 @@ def _say(text: str) -> Callable[[Stack, re.Match[str]], str]:
 
 # Redshift's words, PostgreSQL's where they differ, and S3's and KMS's, which Redshift passes on. The first that fits.
 _RULES: tuple[tuple[str, Callable[[Stack, re.Match[str]], str]], ...] = (
-    (r"permission denied for (?:relation|table|view) (\S+)", _grant("SELECT ON")),
-    (r"permission denied for schema (\S+)", _grant("USAGE ON SCHEMA")),
-    (r"permission denied for (?:procedure|function) (\S+)", _grant("EXECUTE ON PROCEDURE")),
+    (rf"permission denied for (?:relation|table|view) ({_NAME})", _grant("SELECT ON")),
+    (rf"permission denied for schema ({_NAME})", _grant("USAGE ON SCHEMA")),
+    (rf"permission denied for (?:procedure|function) ({_NAME})", _grant("EXECUTE ON PROCEDURE")),
     (r"no default IAM role|default IAM role is not|default role", _set_default),
     (r"authorized to (?:assume IAM Role|get credentials of role) (\S+)|permission denied.*assumerole", _attach),
     (rf"kms.*(?:{_ACCESS_DENIED})|(?:{_ACCESS_DENIED}).*kms", _allow_key),

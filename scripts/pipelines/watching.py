@@ -11,6 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from errors import TransientError
 from scripts.pipelines.progress import Pace, doing, is_loading, rows_worded
 from scripts.pipelines.wording import count, duration
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _SHOWN_KINDS = frozenset({"Task", "Map", "Wait"})
 # A log should say that all is well, and not fill.
 _SECONDS_BETWEEN_LINES = 10.0
+_MOST_FAILURES = 10
 
 
 class StoppedWatching(Exception):
@@ -32,15 +34,27 @@ class StoppedWatching(Exception):
 
 
 def watch(context: Context, summary: Summary, every_seconds: float) -> Run:
-    """Show how a run comes on until it has ended; return it then. Raises StoppedWatching at Ctrl-C."""
+    """Show how a run comes on until it has ended; return it then. Raises StoppedWatching at Ctrl-C.
+
+    A look that fails is made again, `_MOST_FAILURES` times in a row at most; then what the reader raises is raised.
+    """
     try:
         with context.screen.live() as show:
             view = _View(context, show)
+            failures = 0
             while True:
-                run = context.reader.read(summary)
-                view.update(run)
-                if not run.is_running:
-                    return run
+                try:
+                    run = context.reader.read(summary)
+                except TransientError as error:
+                    failures += 1
+                    if failures == _MOST_FAILURES:
+                        raise
+                    view.fail(str(error))
+                else:
+                    failures = 0
+                    view.update(run)
+                    if not run.is_running:
+                        return run
                 time.sleep(every_seconds)
     except KeyboardInterrupt:
         raise StoppedWatching from None
@@ -75,6 +89,10 @@ class _View:
             waited = duration(run.stages[-1].seconds()) if run.stages else ""
             self._spinner.update(text=Text(f"{words}, {waited}" if waited else words))
             self._show(self._spinner)
+
+    def fail(self, why: str) -> None:
+        """Tell that it could not be seen how the run comes on; it goes on all the same."""
+        self._screen.line(f"  … could not look, and looks again: {why}")
 
     def _tell(self, stage: Stage) -> None:
         if stage.kind in _SHOWN_KINDS:

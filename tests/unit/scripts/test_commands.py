@@ -7,8 +7,11 @@ import os
 import re
 import shlex
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -308,3 +311,14 @@ def test_without_credentials_the_refusal_says_what_to_set(account: Account, monk
     called = call("list")
     assert called.code == 3
     assert called.refusal.startswith("Unable to locate credentials\nSee that credentials (AWS_PROFILE")
+
+
+def test_no_more_has_to_be_installed_than_the_requirements_say() -> None:
+    blocked = ["numpy", "pyarrow", "aws_lambda_powertools", "awswrangler", "pandas", "pycurl", "ministack"]
+    program = (
+        f"import sys; sys.path[:0] = ['functions', '.']; sys.modules.update(dict.fromkeys({blocked}))\n"
+        "import importlib, pkgutil, scripts.pipelines.commands as commands\n"
+        "for module in pkgutil.iter_modules(commands.__path__):\n"
+        "    importlib.import_module(f'{commands.__name__}.{module.name}')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[3], check=True, timeout=60)

@@ -24,7 +24,8 @@ ROLE = "arn:aws:iam::123456789012:role/unload"
             "ERROR: permission denied for relation reviews",
             'GRANT SELECT ON reviews TO "IAMR:p-statements";',
         ),
-        ("StatementFailed", 'permission denied for schema "etl" (statement 1)', "GRANT USAGE ON SCHEMA etl TO"),
+        ("StatementFailed", 'permission denied for schema "etl" (statement 1)', 'GRANT USAGE ON SCHEMA "etl" TO'),
+        ("StatementFailed", 'permission denied for table "My Table"', 'GRANT SELECT ON "My Table" TO'),
         ("StatementFailed", "permission denied for procedure etl.sp", "GRANT EXECUTE ON PROCEDURE etl.sp TO"),
         (
             "StatementFailed",

@@ -31,6 +31,7 @@ def test_a_long_word_is_broken_at_its_joints() -> None:
     assert wrapped(f"see {ARN} for more", 200) == [f"see {ARN} for more"]
     assert wrapped(f"  indented words\n\nand {ARN}", None) == ["  indented words", "", f"and {ARN}"]
     assert wrapped("name     value", 20) == ["name     value"]
+    assert wrapped("one two three", 8) == ["one two", "three"]
     assert wrapped("  some words", 8) == ["  some", "  words"]
 
 
