@@ -105,20 +105,25 @@ class OutsideCalls:
         """Whether there was such a call."""
         return len(self.names) > self.number
 
-    def pass_moment(self, name: str = "") -> None:
-        """Count a call, or another moment in which the process may die."""
-        if not self.dead:
-            self.names.append(name)
-        self._die(after=False)
+    def pass_moment(self) -> None:
+        """Count another moment than a call, in which the process may die, too."""
+        self._count("")
+        self._die(after=self.fault.after)
 
     def _begin(self, model: Any, **_: Any) -> None:
-        self.pass_moment(model.name)
+        self._count(model.name)
+        self._die(after=False)
+
+    def _count(self, name: str) -> None:
+        if not self.dead:
+            self.names.append(name)
 
     def _end(self, **_: Any) -> None:
         self._die(after=True)
 
     def _die(self, *, after: bool) -> None:
-        if self.dead or (self._is_met and self.fault.killed and self.fault.after == after):
+        # Other threads may have begun calls since.
+        if self.dead or (self.happened and self.fault.killed and self.fault.after == after):
             self.dead = True
             raise KilledError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ import begin_load.app
 import load_dynamo.app
 import locks.table
 import verify_load.app
+from dynamo_load import loading
 from dynamo_load.accounting.ledger import pieces
 from dynamo_load.errors import (
     CorruptParquetFile,
@@ -37,9 +39,11 @@ from dynamo_load.writing.transport import BatchTransport
 from locks.errors import LoadStopped, TableIsBeingLoaded
 from locks.execution_lock import ExecutionLock, Standing
 from locks.table import LoaderHold, TableLock
+from records.table_state import Progress, TableStates
 from target.table import WriteCapacity
 from telemetry import metrics
 from tests.unit.dynamo_load.conftest import EXECUTION, numbered, set_environment, with_keys
+from tests.unit.outside_calls import KILLED_AFTER, KILLED_BEFORE, KilledError, OutsideCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,8 +62,10 @@ class Context:
     memory_limit_in_mb: int = 1769
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
     aws_request_id: str = "request"
+    on_look: Callable[[], None] = lambda: None
 
     def get_remaining_time_in_millis(self) -> int:
+        self.on_look()
         return self.milliseconds_left
 
 
@@ -118,15 +124,19 @@ class Load:
         }
         return self.of_version(plan)
 
-    def run(self, number: int, milliseconds_left: int = 60_000) -> dict[str, Any]:
-        """Invoke LoadDynamoFunction for a piece."""
+    def run(
+        self, number: int, milliseconds_left: int = 60_000, on_look: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
+        """Invoke LoadDynamoFunction for a piece; something is done whenever it looks at the time."""
         file = self.files[number]
         event = {
             "plan": self.plan,
             "piece": {"name": f"{number:05}", "rows": file["rows"], "slices": [file], "bucket": None},
             "execution_arn": EXECUTION,
         }
-        result: dict[str, Any] = load_dynamo.app.handler(json.loads(json.dumps(event)), Context(milliseconds_left))
+        result: dict[str, Any] = load_dynamo.app.handler(
+            json.loads(json.dumps(event)), Context(milliseconds_left, on_look=on_look)
+        )
         return result
 
     def verify(self) -> dict[str, Any]:
@@ -602,6 +612,46 @@ class TestStop:
         lock.touch()
         self.stop(functions)
         assert lock.standing() == Standing(other=None, stopped=None)
+
+
+class TestKilled:
+    """A loader may die before and after each of its calls, and whenever it looks at the time."""
+
+    @pytest.fixture(autouse=True)
+    def often_recorded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Half a second passes from look to look at the clock."""
+        clock = itertools.count(0.0, 0.5)
+        monkeypatch.setattr(loading, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+    def test_a_hundred_times_every_row_is_loaded_and_counted_once(self, functions: Stage) -> None:
+        """By an incremental upsert: of both its loaders do the same."""
+        chance, progress = random.Random("killed"), {"column": "at", "query": "q", "highest": "9"}
+        keys = [None if n % 70 == 7 else f"row-{n % 2_900}" for n in range(3_000)]
+        load = Load(
+            functions,
+            [functions.put_file(with_keys(keys), "unload/0", row_group_rows=150)],
+            rejects_allowed=100,
+            of_version=lambda plan: {**plan, "progress": progress},
+        )
+        begin_load.app.handler({"plan": load.plan, "execution_arn": EXECUTION}, Context())
+        for number in range(100):
+            fault = chance.choice([KILLED_BEFORE, KILLED_AFTER])
+            with pytest.raises(KilledError), OutsideCalls(fault, chance.randrange(15 if number % 5 else 60)) as calls:
+                load.run(0, on_look=calls.pass_moment)
+        (entry,) = pieces(functions.aws.dynamodb, functions.ledger_table, functions.name)
+        assert 0 < entry.tally.next_row < 3_000
+        assert load.run(0)["finished"]
+        figures = load.verify()
+
+        last = {key: number for number, key in enumerate(keys) if key}
+        assert {key: int(item["number"]) for key, item in functions.items().items()} == last
+        assert (figures["rows_written"], figures["rows_rejected"]) == (len(last), keys.count(None))
+        assert figures["rows_superseded"] == 3_000 - len(last) - keys.count(None) > 0
+        kept = [reject["piece_row"] for reject in functions.rejects()]
+        assert kept == [number for number, key in enumerate(keys) if key is None]
+        state = TableStates(functions.aws.dynamodb, functions.ledger_table, functions.name, EXECUTION).read()
+        assert state
+        assert state.progress == Progress(**progress)
 
 
 def count_too_much(functions: Stage, rows: int, piece: str = "00000") -> None:
