@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,11 +98,6 @@ def _load(load: Load) -> dict[str, Any]:
             if not piece.finished
         ],
     }
-
-
-def plain(value: Any) -> Any:
-    """A dataclass as JSON has it."""
-    return asdict(value)
 
 
 def _moment(at: datetime | None) -> str | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # where that is not enough behind one of the second.
 _JOINTS = (re.compile(r"(?<=[:/,|&=?;])"), re.compile(r"(?<=[_.-])"))
 _NARROWEST = 12
+# What a terminal would obey, or could not show: control characters, and halves of surrogate pairs.
+_NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Screen:
@@ -40,7 +42,10 @@ class Screen:
 
     def line(self, text: str = "", *, style: str = "", indent: int = 0) -> None:
         """Show a text, its lines as they are; in a terminal, broken between words where they are too long for it."""
-        self._print(self._console, text, style, indent)
+        if self.as_json:
+            return
+        for line in wrapped(text, self._room(indent)):
+            self._console.print(Text(f"{' ' * indent}{line}", style=style))
 
     def hint(self, words: str, command: str, *, indent: int = 2) -> None:
         """Say what a person can do next, with the command on a line of its own, unbroken so that it can be copied."""
@@ -62,8 +67,8 @@ class Screen:
             self._errors.print(Text(line, style="bold red" if self._errors.is_terminal else ""))
 
     def document(self, document: Any) -> None:
-        """Print a JSON document."""
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+        """Print a JSON document, in ASCII, which every terminal and pipe takes."""
+        print(json.dumps(document, indent=2))
 
     def pairs(self, pairs: Sequence[tuple[str, str]], *, indent: int = 2) -> None:
         """Show names and their values below each other; what is empty is left out."""
@@ -107,12 +112,6 @@ class Screen:
         for other in others:
             self._console.print(Text(f"  {other}"))
 
-    def _print(self, console: Console, text: str, style: str, indent: int) -> None:
-        if self.as_json:
-            return
-        for line in wrapped(text, self._room(indent)):
-            console.print(Text(f"{' ' * indent}{line}", style=style))
-
     def _room(self, indent: int) -> int | None:
         return max(_NARROWEST, self._console.width - indent) if self.is_terminal else None
 
@@ -120,9 +119,11 @@ class Screen:
 def wrapped(text: str, width: int | None) -> list[str]:
     """The lines of a text, those longer than `width` (None: no limit) broken between words, with their indentation.
 
-    A word that is longer than a line is broken behind a colon, slash or the like, and within only if it has none.
+    A word that is longer than a line is broken behind a colon, slash or the like, and within only if it has none. What
+    a terminal would obey is shown as an escape: texts of rows and of Redshift may hold anything.
     """
-    return [piece for line in text.splitlines() or [""] for piece in (_broken(line, width) if width else [line])]
+    shown = _NOT_SHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))
+    return [piece for line in shown.split("\n") for piece in (_broken(line, width) if width else [line])]
 
 
 def _broken(line: str, width: int) -> list[str]:

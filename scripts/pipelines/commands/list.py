@@ -39,14 +39,17 @@ def command(context: Context, most: int, pipeline: str | None, outcome: str | No
     context.screen.table(
         ("Started", "Run", "Took", "Outcome", "What came of it"),
         [
-            (f"{run.started_at:%m-%d %H:%M}", run.name, duration(run.seconds()), run.status, _result(run))
+            (f"{run.started_at:%m-%d %H:%M}", run.name, duration(run.seconds()), run.status, _result(context, run))
             for run in runs
         ],
         right=["Took"],
     )
 
 
-def _result(run: Outcome) -> str:
+def _result(context: Context, run: Outcome) -> str:
+    if run.is_running and run.pipeline is Pipeline.LOAD:
+        load = context.reader.read(run).load
+        return f"{load.total.rows:,} of {count(load.plan.rows, 'row')} so far" if load else "not loading yet"
     output = run.output if isinstance(run.output, dict) else {}
     if run.error:
         return run.error

@@ -102,7 +102,8 @@ def download(context: Context, run: str, file: Path, reason: str | None) -> None
     load_id, rows = _rows(context, run)
     written = 0
     try:
-        with file.open("x", encoding="utf-8") as lines:
+        # As in the bucket: the escape of a byte that is not UTF-8 is JSON's own.
+        with file.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as lines:
             for row in rows:
                 if reason in (None, row.reason):
                     lines.write(json.dumps(_line(row), ensure_ascii=False) + "\n")
@@ -139,14 +140,15 @@ def send(
     sent before.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        body = file.read_bytes()
+        text = body.decode("utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise CommandFailed(f"{file} can't be read as text: {error}.") from error
     load_id = _load_of(file, text)
     bucket = context.stack.outputs["DataBucketName"]
     key = f"{corrected_prefix(load_id)}{_CORRECTED}"
     with named_failures():
-        context.stack.client("s3").put_object(Bucket=bucket, Key=key, Body=text.encode())
+        context.stack.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
     context.screen.line(f"{file} is at s3://{bucket}/{key}.")
     start_load(context, {"replay": load_id, "dry_run": dry_run, "write_over": write_over}, name=name, every=every)
 

@@ -232,6 +232,20 @@ def test_runs_are_listed_with_what_came_of_them(account: Account) -> None:
     assert [run["name"] for run in call("--json", "list", "--pipeline", "load", "--most", "1").document] == ["run-2"]
 
 
+def test_a_load_that_is_running_is_listed_with_its_rows_so_far(account: Account) -> None:
+    states = listed()
+    states["List Unloaded Files"]["Next"] = "Load Pieces"
+    account.script("load", states | {"Load Pieces": WAITS})
+    account.run("load", until="Load Pieces")
+    account.load_piece("00000", 600, Tally(100, 100))
+    account.script("load", {"Prepare Load": WAITS})
+    account.run("load", until="Prepare Load")
+    assert [line.split("RUNNING")[1].strip() for line in call("list").text.splitlines()[1:]] == [
+        "not loading yet",
+        "100 of 1,000 rows so far",
+    ]
+
+
 def test_a_run_as_json_has_what_the_manual_says(account: Account) -> None:
     account.script("load", listed())
     arn = account.run("load", {"wait": True})

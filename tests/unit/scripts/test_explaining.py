@@ -113,7 +113,7 @@ def rejected(account: Account) -> Account:
         "00000-000000000.jsonl",
         reject(3, review_id=None, stars=5),
         reject(4, review_id=""),
-        reject(9, "item_too_large", "420 KB", body="é\u2028"),
+        reject(9, "item_too_large", "420 KB", body="é\u2028\udcff"),
     )
     account.run("procedure")
     return account
@@ -125,8 +125,9 @@ def test_rejected_rows_are_shown_with_reason_and_place(rejected: Account) -> Non
     assert called.text == (
         f"key_missing: review_id is NULL\n  row 3 of {file}, piece 00000\n  review_id  null\n  stars      5\n"
     )
+    assert '  body  "é\\u2028\\udcff"\n' in call("rejects", "show", "--reason", "item_too_large").text
     (row,) = call("--json", "rejects", "show", "run-1", "--reason", "item_too_large").document["rows"]
-    assert (row["detail"], row["row"]) == ("420 KB", {"body": "é\u2028"})
+    assert (row["detail"], row["row"]) == ("420 KB", {"body": "é\u2028\udcff"})
     assert call("rejects", "show", "--reason", "x").text == "Load nightly-0f1e2d3c has rejected no such row.\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,15 @@ def test_lines_fit_and_nothing_is_lost(text: str, width: int) -> None:
     lines = wrapped(text, width)
     assert "".join(text.split()) == "".join("".join(line.split()) for line in lines)
     assert all(len(line) <= width or not line.strip() or line.startswith(" ") for line in lines)
+
+
+@given(st.text(st.characters(codec=None), max_size=50), st.integers(5, 40))
+def test_nothing_that_is_shown_commands_the_terminal(text: str, width: int) -> None:
+    shown = "".join(wrapped(text, width))
+    assert [
+        character for character in shown if unicodedata.category(character) in {"Cc", "Cs"} and character != "\t"
+    ] == []
+    assert wrapped("\x1b[2J\u009b2J \udcff\u202e", None) == [r"\x1b[2J\x9b2J \udcff\u202e"]
 
 
 @given(st.lists(st.from_regex(r"[a-z]{1,12}", fullmatch=True), max_size=30), st.integers(12, 40))
