@@ -73,13 +73,13 @@ def _run(aws: LocalAws, outputs: Mapping[str, str], payload: dict[str, Any], dis
     states: SFNClient = aws.client("stepfunctions")
     display.line(f"start-execution {json.dumps(payload, ensure_ascii=False)}")
     arn = executions.start(states, outputs["StoredProcedureStateMachineArn"], payload)
-    progress = _Progress(History(states, arn), aws.client("dynamodb"), outputs["MetaTableName"], arn, display)
+    progress = StatementProgress(History(states, arn), aws.client("dynamodb"), outputs["MetaTableName"], arn, display)
     execution = executions.wait(states, arn, while_running=progress.look)
     progress.show_the_rest()
     return execution
 
 
-class _Progress:
+class StatementProgress:
     """Shows what is new in an execution: the states it entered, and what its statement has gone through.
 
     All of it is shown, each time in the same order, whatever has happened between two looks: the task is told of the
