@@ -30,6 +30,8 @@ class Pace:
     @property
     def rows_per_second(self) -> float:
         """0 until two looks differ."""
+        if not self._looks:
+            return 0.0
         (first, before), (last, now) = self._looks[0], self._looks[-1]
         return (now - before) / (last - first) if last > first else 0.0
 

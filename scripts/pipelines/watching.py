@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from dynamo_load.accounting.ledger import PieceEntry
     from scripts.pipelines.context import Context
     from scripts.pipelines.runs.model import Run, Stage, Summary
 
@@ -66,6 +67,7 @@ class _View:
     def __init__(self, context: Context, show: Callable[[RenderableType], None]) -> None:
         self._screen, self._show = context.screen, show
         self._done, self._said, self._said_at, self._pace = 0, "", float("-inf"), Pace()
+        self._pieces: tuple[PieceEntry, ...] = ()
         self._spinner = Spinner("dots")
 
     def update(self, run: Run) -> None:
@@ -75,7 +77,9 @@ class _View:
         if not run.is_running:
             self._show(Text())
         elif is_loading(run) and run.load:
-            self._pace.note(time.monotonic(), run.load.total.rows)
+            if run.load.pieces is not self._pieces:
+                self._pieces = run.load.pieces
+                self._pace.note(time.monotonic(), run.load.total.rows)
             done, rows, words = run.load.total.rows, run.load.plan.rows, rows_worded(run.load, self._pace)
             self._say(f"{done:,} of {rows:,} rows, {words}", changed=False)
             self._spinner.update(text="")

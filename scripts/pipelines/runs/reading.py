@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from statements.names import StatementKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from dynamo_load.accounting.ledger import PieceEntry
     from scripts.pipelines.runs.model import Stage
     from scripts.pipelines.stack import Stack
 
@@ -27,7 +29,11 @@ _MACHINES = {
     Pipeline.PROCEDURE: "StoredProcedureStateMachineArn",
     Pipeline.LOAD: "RedshiftToDynamoStateMachineArn",
 }
+_GOES_ON = frozenset({"RUNNING", "PENDING_REDRIVE"})
 _EVENTS_AT_ONCE = 1_000
+# So that who watches a load of thousands of pieces doesn't take a provisioned ledger's capacity from its loaders: an
+# entry is up to a KB, which a consistent read of all of them takes a quarter of a unit for.
+_PIECES_READ_PER_SECOND = 50
 _TOKEN_ROW = "statementName, kind, statementId, #status, attempts, stoppingSince, endedAt, createdAt, updatedAt"  # noqa: S105 - no token among them
 
 
@@ -38,6 +44,7 @@ class RunReader:
         self._stack = stack
         self._told: dict[str, StatementState] = {}
         self._refused = False
+        self._pieces: tuple[str, float, tuple[PieceEntry, ...]] = ("", 0.0, ())
 
     def machine(self, pipeline: Pipeline) -> str:
         """The ARN of a pipeline's state machine."""
@@ -80,7 +87,9 @@ class RunReader:
         """All that is known of a run now. Raises NoSuchRun, and LedgerUnavailable if the ledger can't be read."""
         outcome = self.outcome(summary)
         visited = stages(self._events(outcome.arn), outcome.ended_at)
-        return Run(**vars(outcome), stages=visited, statements=self._statements(outcome.arn), load=self._load(visited))
+        return Run(
+            **vars(outcome), stages=visited, statements=self._statements(outcome.arn), load=self._load(visited, outcome)
+        )
 
     def _outcome(self, arn: str, pipeline: Pipeline) -> Outcome | None:
         states = self._stack.client("stepfunctions")
@@ -89,7 +98,7 @@ class RunReader:
                 execution = states.describe_execution(executionArn=arn)
             except states.exceptions.ExecutionDoesNotExist:
                 return None
-        has_ended = "stopDate" in execution and execution["status"] != "RUNNING"
+        has_ended = "stopDate" in execution and execution["status"] not in _GOES_ON
         succeeded = execution["status"] == "SUCCEEDED"
         error, cause = told(execution.get("error", ""), execution.get("cause", ""))
         return Outcome(
@@ -116,15 +125,24 @@ class RunReader:
                 for event in page["events"]:
                     yield {**event, "timestamp": _utc(event["timestamp"])}
 
-    def _load(self, visited: Sequence[Stage]) -> Load | None:
+    def _load(self, visited: Sequence[Stage], outcome: Outcome) -> Load | None:
         plans = [
             stage.output["plan"] for stage in visited if isinstance(stage.output, dict) and stage.output.get("plan")
         ]
         if not plans:
             return None
         plan = LoadPlan.from_json(plans[-1])
-        entries = pieces(self._stack.client("dynamodb"), self._stack.outputs["LedgerTableName"], plan.load_id)
-        return Load(plan, tuple(entries))
+        return Load(plan, self._entries(plan.load_id, outcome))
+
+    def _entries(self, load_id: str, outcome: Outcome) -> tuple[PieceEntry, ...]:
+        """The pieces of a load; of one that runs, those of the look before, if that was a moment ago for so many."""
+        known, read_at, entries = self._pieces
+        is_fresh = time.monotonic() - read_at < len(entries) / _PIECES_READ_PER_SECOND
+        if not (outcome.is_running and known == load_id and is_fresh):
+            ledger = self._stack.outputs["LedgerTableName"]
+            entries = tuple(pieces(self._stack.client("dynamodb"), ledger, load_id))
+            self._pieces = (load_id, time.monotonic(), entries)
+        return entries
 
     def _statements(self, arn: str) -> tuple[Statement, ...]:
         """The statements that the ledger says the run has submitted, in the order in which it did."""
@@ -186,7 +204,7 @@ class RunReader:
 
 
 def _summary(entry: Any, pipeline: Pipeline) -> Summary:
-    ended = entry.get("stopDate") if entry["status"] != "RUNNING" else None
+    ended = entry.get("stopDate") if entry["status"] not in _GOES_ON else None
     return Summary(
         arn=entry["executionArn"],
         pipeline=pipeline,

@@ -193,3 +193,24 @@ def test_a_piece_that_is_done_in_the_ledger_is_counted(account: Account) -> None
     load = reader.read(reader.find(arn)).load
     assert load is not None
     assert (load.finished_pieces, load.plan.pieces, load.rejects) == (1, 2, None)
+
+
+def test_the_ledger_of_a_load_of_many_pieces_is_not_read_at_each_look(account: Account) -> None:
+    states = listed()
+    states["List Unloaded Files"]["Next"] = "Load Pieces"
+    account.script("load", states | {"Load Pieces": {"Type": "Wait", "Seconds": 3600, "Next": "End"}})
+    arn = account.run("load", until="Load Pieces")
+    for piece in range(100):
+        account.load_piece(f"{piece:05d}", 600, Tally(100, 100))
+    reader = RunReader(account.stack)
+    found = reader.find(arn)
+    load = reader.read(found).load
+    assert load is not None
+    account.load_piece("00000", 600, Tally(600, 600, finished=True))
+    again = reader.read(found).load
+    assert again is not None
+    assert again.pieces is load.pieces
+    account.stop(arn)
+    ended = reader.read(found).load
+    assert ended is not None
+    assert ended.total.rows == 10_500
