@@ -340,8 +340,8 @@ def throttled_target(_stack: Stack) -> Verdict:
     """A load goes on, more slowly, while its target throttles."""
     return not_seen(
         "this takes a table of your own, a few write units wide, and rows that you can spare",
-        "load 100,000 rows with DynamoDbBillingMode=PROVISIONED and TargetWriteCapacityUnits=50: rows_written must be"
-        " rows_unloaded, and the ledger's writeUnits grow by about 50 per second",
+        "give its table 50 provisioned write units and load 100,000 rows: rows_written must be rows_unloaded, and the"
+        " ledger's writeUnits grow by about 50 per second",
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
+from samcli.cli.types import CfnParameterOverridesType  # type: ignore[import-untyped]
 
 from tests.template.evaluation import Evaluation
-from tests.template.stack import Stack
+from tests.template.stack import ROOT, Stack
 
 STACK = Stack.load()
 CLUSTER = {"ClusterIdentifier": "analytics"}
@@ -101,6 +103,16 @@ def test_every_parameter_has_a_default_and_says_what_it_takes() -> None:
         assert {"AllowedPattern", "AllowedValues", "MaxLength"} & parameter.keys(), name
 
 
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_an_environment_of_samconfig_gives_parameters_that_go_together(environment: str) -> None:
+    # What has two hashes stays a comment.
+    text = re.sub(r"^# ", "", (ROOT / "samconfig.toml").read_text(), flags=re.MULTILINE)
+    given = tomllib.loads(text)[environment]["deploy"]["parameters"]
+    overrides = CfnParameterOverridesType().convert(given["parameter_overrides"], None, None)
+    assert all("<" in value or takes(name, value) for name, value in overrides.items())
+    assert Evaluation(STACK, overrides).refusals() == {}
+
+
 WORKGROUP = "arn:aws:redshift-serverless:us-east-1:123456789012:workgroup/10ca1000-0000-4000-8000-000000000001"
 
 
@@ -122,7 +134,7 @@ def test_a_workgroup_is_a_name_or_an_arn(workgroup: str, *, taken: bool) -> None
 
 def takes(parameter: str, value: str) -> bool:
     """Whether the parameter's pattern fits the whole of a value, as CloudFormation has it."""
-    return re.fullmatch(STACK.section("Parameters")[parameter]["AllowedPattern"], value) is not None
+    return re.fullmatch(STACK.section("Parameters")[parameter].get("AllowedPattern", ".*"), value) is not None
 
 
 SAMPLE = """

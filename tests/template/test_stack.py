@@ -17,7 +17,7 @@ from statements.procedure_call import ProcedureRequest
 from statements.token_store import UNFINISHED_INDEX
 from tests.template import parameters_table
 from tests.template.evaluation import Evaluation, deployed
-from tests.template.stack import ROOT, Stack, leaves
+from tests.template.stack import ROOT, Stack, as_list, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -622,6 +622,29 @@ def test_the_page_on_deploying_has_the_parameters_as_they_are() -> None:
     page = parameters_table.PAGE.read_text()
     assert page == parameters_table.with_table(page), "run `python -m tests.template.parameters_table`"
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) >= set(Stack.load().section("Parameters"))
+
+
+def documents(page: str) -> list[dict[str, Any]]:
+    """What the page on deploying has to copy and paste."""
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
+
+
+def test_what_is_to_be_pasted_is_json_for_the_services_and_rules_that_the_stack_has() -> None:
+    pasted = documents(parameters_table.PAGE.read_text())
+    services = {
+        service
+        for document in pasted
+        for statement in document.get("Statement", [])
+        if "Service" in statement.get("Principal", {})
+        for service in as_list(statement["Principal"]["Service"])
+    }
+    key_users = {"cloudwatch.amazonaws.com", "events.amazonaws.com", "logs.<region>.amazonaws.com"}
+    assert services == key_users | {"redshift.amazonaws.com", "redshift-serverless.amazonaws.com"}
+    (rules,) = (document["Rules"] for document in pasted if "Rules" in document)
+    made = deployed().properties("AWS::S3::Bucket")["DataBucket"]["LifecycleConfiguration"]["Rules"]
+    assert {rule["Filter"]["Prefix"]: rule.get("Expiration", {}).get("Days") for rule in rules} == {
+        rule.get("Prefix", ""): rule.get("ExpirationInDays") for rule in made
+    }
 
 
 def test_no_secret_is_told_to_a_function() -> None:
