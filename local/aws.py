@@ -25,7 +25,7 @@ from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import lambda_runtime
 
-from local import ministack_patches
+from local import call_watch, ministack_patches
 from local.redshift.api import service
 from local.redshift.sql.engine import Engine
 
@@ -54,6 +54,7 @@ def main() -> None:
 
 def _run(listen: int, directory: Path, parameter_group: dict[str, str], *, with_quotas: bool) -> None:
     ministack_patches.apply()
+    call_watch.note_in(directory / "calls.jsonl")
     engine = Engine(directory / "redshift", parameter_group)
     engine.start()
     try:

@@ -22,6 +22,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from local import calls
 from local.redshift.api.target import CLUSTER_IDENTIFIER, DEFAULT_ROLE, REGION
 
 if TYPE_CHECKING:
@@ -141,6 +142,10 @@ class LocalAws:
         self._log.seek(0)
         return self._log.read().decode(errors="replace")
 
+    def role_calls(self) -> list[calls.RoleCall]:
+        """Return what was called in the name of roles and rules so far."""
+        return calls.read(self.directory / "calls.jsonl")
+
     def _start_process(self, log_file: Path) -> subprocess.Popen[bytes]:
         temporary = self.directory / "tmp"
         temporary.mkdir(mode=0o700)
@@ -182,6 +187,8 @@ class LocalAws:
             "GATEWAY_PORT": str(port),
             "AUTH": "true",
             "LOG_LEVEL": "WARNING",
+            # The functions, which inherit the level, log as on AWS.
+            "POWERTOOLS_LOG_LEVEL": "INFO",
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "MINISTACK_REGION": REGION,
             "STATE_DIR": str(temporary / "state"),
