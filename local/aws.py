@@ -18,7 +18,9 @@ import signal
 import sys
 import threading
 import traceback
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -77,11 +79,24 @@ async def _serve(listen: int) -> None:
     config.graceful_timeout = GRACE_SECONDS
     config.loglevel = "WARNING"
     try:
-        await serve(app, config, shutdown_trigger=stop.wait)
+        await serve(_front, config, shutdown_trigger=stop.wait)
     finally:
         # An execution under way would call its next Lambda.
         lambda_runtime.Worker._spawn = _refuse_to_spawn
         lambda_runtime.reset()
+
+
+async def _front(scope: Any, receive: Any, send: Any) -> None:
+    """MiniStack without what it does for requests that nobody has signed: resets, settings, reading of messages."""
+    path = scope.get("path", "")
+    if scope["type"] != "lifespan" and "/_ministack/" in path and path != "/_ministack/ready":
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": HTTPStatus.FORBIDDEN, "headers": []})
+            await send({"type": "http.response.body", "body": b"not here"})
+        else:
+            await send({"type": "websocket.close"})
+        return
+    await app(scope, receive, send)
 
 
 def _refuse_to_spawn(_worker: object) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -64,9 +65,10 @@ class SamCommandFailedError(LocalAwsError):
 class LocalAws:
     """A local AWS of its own, with what an account has before this application is deployed to it.
 
-    A context manager. Listens on 127.0.0.1 and a free port; everything it writes is in one temporary directory
-    that is gone afterwards. Stops with its `with` block, and by itself when this process dies. Several may run
-    side by side.
+    A context manager. Listens on 127.0.0.1 and a free port, and answers nobody but who has the credentials of its
+    `environment`, which are made up for it; everything it writes is in one temporary directory that no other user can
+    look into, and that is gone afterwards. Stops with its `with` block, and by itself when this process dies. Several
+    may run side by side.
 
     `endpoint_url` is the URL of every service. `environment` holds the variables that lead `aws`, `sam` and
     boto3 to it: endpoint, credentials and region. `secret_arn` is the Secrets Manager secret with the cluster's
@@ -85,7 +87,8 @@ class LocalAws:
         self._with_quotas = with_quotas
         self._parameter_group = json.dumps(dict(parameter_group or {}))
         session = botocore.session.Session(session_vars=_SESSION_VARIABLES)
-        self._session: Any = boto3.Session("test", "test", botocore_session=session)
+        self._key, self._secret = f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
+        self._session: Any = boto3.Session(self._key, self._secret, botocore_session=session)
 
     def __enter__(self) -> Self:
         """Start it, wait until it answers, and create what an account has before.
@@ -156,8 +159,8 @@ class LocalAws:
             self.endpoint_url = f"http://127.0.0.1:{port}"
             self.environment = {
                 "AWS_ENDPOINT_URL": self.endpoint_url,
-                "AWS_ACCESS_KEY_ID": "test",
-                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_ACCESS_KEY_ID": self._key,
+                "AWS_SECRET_ACCESS_KEY": self._secret,
                 "AWS_DEFAULT_REGION": REGION,
                 "AWS_REGION": REGION,
             }
@@ -215,7 +218,7 @@ class LocalAws:
         self.client("s3").create_bucket(Bucket=ARTIFACTS_BUCKET)
         secret = {
             "username": "awsuser",
-            "password": "local-awsuser-password",
+            "password": secrets.token_urlsafe(30),
             "dbClusterIdentifier": CLUSTER_IDENTIFIER,
         }
         answer = self.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString=json.dumps(secret))

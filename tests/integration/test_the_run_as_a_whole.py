@@ -62,6 +62,11 @@ UNSEEN = {
     },
 }
 
+# Statements of which not every resource is touched, in the same way.
+UNREACHED = {
+    ("RedshiftStatementRole", "AskForExecutions"): "loads are asked for as procedures are, if their event is lost",
+}
+
 
 @pytest.fixture(scope="module")
 def whole_run(request: pytest.FixtureRequest) -> None:
@@ -261,7 +266,7 @@ def test_no_role_may_do_what_none_of_its_calls_needs(aws: LocalAws, roles: Roles
     assert unseen <= UNSEEN.keys() <= granted.keys()
     for role, statements in roles.statements.items():
         for statement in statements:
-            if all((role, action) in unseen for action in as_list(statement["Action"])):
+            if (role, statement["Sid"]) in UNREACHED or all((role, a) in unseen for a in as_list(statement["Action"])):
                 continue
             for resource in as_list(statement["Resource"]):
                 seen = any(_allows([statement | {"Resource": resource}], call) for call in calls[role])

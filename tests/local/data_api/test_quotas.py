@@ -78,7 +78,8 @@ def throttling() -> Iterator[LocalAws]:
 
 def test_a_throttled_call_is_answered_as_aws_does(throttling: LocalAws) -> None:
     once = Config(retries={"total_max_attempts": 1})
-    session = boto3.Session("test", "test", region_name=REGION)
+    key, secret = (throttling.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    session = boto3.Session(key, secret, region_name=REGION)
     client = session.client("redshift-data", endpoint_url=throttling.endpoint_url, config=once)
     codes = []
     for _ in range(CALLS_PER_SECOND["ListStatements"] + 2):
