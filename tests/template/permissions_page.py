@@ -37,7 +37,7 @@ Whom functions, queues, topics and buckets let in themselves. Nothing of the sta
 and nothing without a signature.
 """
 
-_WORDS = re.compile(r"[A-Z][a-z]*|[A-Z]+(?![a-z])")
+_WORDS = re.compile(r"[A-Z][a-z0-9]*|[A-Z]+(?![a-z])")
 _PARTITION = "arn:${AWS::Partition}:"
 
 
@@ -64,21 +64,30 @@ def written(stack: Stack) -> str:
             user for user, function in stack.resources(FUNCTION).items() if target_id(function.get("Role")) == name
         ]
         used_by = f" Role of {', '.join(users)}." if users else ""
-        pages.append(_role(stack, name, f"{role['Description']} Assumed by {services[0]}.{used_by}", role["Policies"]))
+        policies = {name: role["Policies"], **_attached(stack, name)}
+        pages.append(_role(stack, name, f"{role['Description']} Assumed by {services[0]}.{used_by}", policies))
         managed = [_managed(stack, policy) for policy in role.get("ManagedPolicyArns", [])]
         if managed:
             pages.append(textwrap.fill(f"AWS's own policies: {', '.join(managed)}.", 120).join("\n\n"))
     for name, machine in stack.resources(STATE_MACHINE).items():
-        pages.append(_role(stack, name, "The state machine's own role, which SAM makes.", machine["Policies"]))
+        pages.append(_role(stack, name, "The state machine's own role, which SAM makes.", {name: machine["Policies"]}))
     pages += [_LET_IN, "\n| who | may | on | if |\n| --- | --- | --- | --- |\n", *sorted(_let_in(stack))]
     return "".join(pages)
 
 
-def _role(stack: Stack, name: str, about: str, policies: list[dict[str, Any]]) -> str:
+def _attached(stack: Stack, role: str) -> dict[str, list[dict[str, Any]]]:
+    """The policies that are resources of their own, and attached to a role."""
+    policies = stack.resources("AWS::IAM::Policy").items()
+    return {name: [policy] for name, policy in policies if role in map(target_id, policy["Roles"])}
+
+
+def _role(stack: Stack, name: str, about: str, policies: dict[str, list[dict[str, Any]]]) -> str:
+    """A role's part of the page; `policies` are listed by the resource they stand in."""
     rows = [
         f"| {_cell(statement.what_for)} | {_code(statement.body['Action'])} | {_code(statement.body['Resource'])} "
         f"| {_when(stack, statement)} |\n"
-        for statement in _statements(stack, name, policies)
+        for resource, listed in policies.items()
+        for statement in _statements(stack, resource, listed)
     ]
     head = "| what for | actions | on | if |\n| --- | --- | --- | --- |\n"
     return f"\n## {name}\n\n{textwrap.fill(about, 120)}\n\n{head}{''.join(rows)}"
@@ -86,9 +95,10 @@ def _role(stack: Stack, name: str, about: str, policies: list[dict[str, Any]]) -
 
 def _statements(stack: Stack, resource: str, policies: list[dict[str, Any]]) -> Iterator[_Statement]:
     block = _block(stack.text, resource)
+    made_if = stack.section("Resources")[resource].get("Condition")
     for policy in policies:
         for entry in policy.get("PolicyDocument", policy)["Statement"]:
-            only_if: tuple[str, ...] = ()
+            only_if: tuple[str, ...] = (made_if,) if made_if else ()
             while "Fn::If" in entry:
                 condition, entry, _ = entry["Fn::If"]  # noqa: PLW2901 - what is wrapped takes the wrapper's place
                 only_if += (condition,)
