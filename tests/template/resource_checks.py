@@ -17,6 +17,13 @@ STATE_MACHINE = "AWS::Serverless::StateMachine"
 LOG_GROUP = "AWS::Logs::LogGroup"
 RULE = "AWS::Events::Rule"
 
+# The policies of what can have one, how they name it, and the widest action that they take.
+_POLICIES = {
+    "AWS::S3::Bucket": ("AWS::S3::BucketPolicy", "Bucket", "s3:*"),
+    "AWS::SQS::Queue": ("AWS::SQS::QueuePolicy", "Queues", "sqs:*"),
+    "AWS::SNS::Topic": ("AWS::SNS::TopicPolicy", "Topics", "sns:Publish"),
+}
+
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
 # Lambda and the libraries in the layers read these themselves; and what only looks like one, a status of executions.
@@ -80,6 +87,28 @@ def buckets_public(stack: Stack) -> Iterator[str]:
     for name, bucket in stack.resources("AWS::S3::Bucket").items():
         block = bucket.get("PublicAccessBlockConfiguration", {})
         yield from (f"{name} lacks {setting}" for setting in wanted if block.get(setting) is not True)
+
+
+def plain_text_taken(stack: Stack) -> Iterator[str]:
+    """Buckets, queues and topics refuse whoever comes without TLS, by a policy that is made whenever they are."""
+    made = stack.section("Resources")
+    for kind, (policy_kind, key, action) in _POLICIES.items():
+        guards = {name: p for name, p in stack.resources(policy_kind).items() if _refuses_plain_text(p, action)}
+        for name in stack.resources(kind):
+            conditions = (None, made[name].get("Condition"))
+            if not any(
+                name in map(target_id, as_list(policy[key])) and made[guard].get("Condition") in conditions
+                for guard, policy in guards.items()
+            ):
+                yield f"{name} takes requests without TLS"
+
+
+def _refuses_plain_text(policy: dict[str, Any], action: str) -> bool:
+    return any(
+        (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", action)
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        for statement in policy["PolicyDocument"]["Statement"]
+    )
 
 
 def parameters_unexplained(stack: Stack) -> Iterator[str]:

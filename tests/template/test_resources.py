@@ -22,6 +22,7 @@ CHECKS: list[Check] = [
     resource_checks.asynchronous_failures_lost,
     resource_checks.data_unencrypted,
     resource_checks.buckets_public,
+    resource_checks.plain_text_taken,
     resource_checks.parameters_unexplained,
     resource_checks.names_unused,
     resource_checks.handlers_missing,
@@ -145,6 +146,7 @@ Resources:
             Action: sqs:SendMessage
             Resource: !GetAtt Queue.Arn
             Condition: {ArnEquals: {aws:SourceArn: [!GetAtt Ended.Arn, !GetAtt Nightly.Arn]}}
+          - {Effect: Deny, Principal: "*", Action: sqs:*, Condition: {Bool: {aws:SecureTransport: "false"}}}
   Table:
     Type: AWS::DynamoDB::Table
     Condition: Kept
@@ -158,6 +160,13 @@ Resources:
       BucketEncryption: {}
       PublicAccessBlockConfiguration:
         {BlockPublicAcls: true, BlockPublicPolicy: true, IgnorePublicAcls: true, RestrictPublicBuckets: true}
+  BucketPolicy:
+    Type: AWS::S3::BucketPolicy
+    Properties:
+      Bucket: !Ref Bucket
+      PolicyDocument:
+        Statement:
+          - {Effect: Deny, Principal: "*", Action: s3:*, Condition: {Bool: {aws:SecureTransport: "false"}}}
   Machine:
     Type: AWS::Serverless::StateMachine
     Properties:
@@ -181,6 +190,13 @@ Resources:
               Effect: Allow
               Action: [s3:GetObject, s3:PutObject, s3:ListMultipartUploadParts, s3:AbortMultipartUpload]
               Resource: !Ref Objects
+  TopicPolicy:
+    Type: AWS::SNS::TopicPolicy
+    Properties:
+      Topics: [!Ref Topic]
+      PolicyDocument:
+        Statement:
+          - {Effect: Deny, Principal: "*", Action: sns:Publish, Condition: {Bool: {aws:SecureTransport: "false"}}}
 Outputs:
   Name: {Description: The table, Value: !Ref Table}
 """
@@ -260,6 +276,20 @@ BROKEN = [
         "BlockPublicPolicy: true",
         "BlockPublicPolicy: false",
         "Bucket lacks BlockPublicPolicy",
+    ),
+    (resource_checks.plain_text_taken, "Bucket: !Ref Bucket", "Bucket: other", "Bucket takes requests without TLS"),
+    (
+        resource_checks.plain_text_taken,
+        'Action: sqs:*, Condition: {Bool: {aws:SecureTransport: "false"}}',
+        'Action: sqs:*, Condition: {Bool: {aws:SecureTransport: "true"}}',
+        "Queue takes requests without TLS",
+    ),
+    (resource_checks.plain_text_taken, "Action: sns:Publish, Condition", "Action: x, Condition", "Topic takes"),
+    (
+        resource_checks.plain_text_taken,
+        "    Type: AWS::SNS::TopicPolicy",
+        "    Type: AWS::SNS::TopicPolicy\n    Condition: Kept",
+        "Topic takes",
     ),
     (
         resource_checks.parameters_unexplained,
