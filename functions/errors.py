@@ -3,9 +3,19 @@
 A class name is a contract: the state machines' `Retry` and `Catch` name it, and the failure mail shows it.
 """
 
+_CONTINUED = "    "
+
 
 class PipelineError(Exception):
-    """A failure of either pipeline; its message says what was wrong, with which value, and what to do."""
+    """A failure of either pipeline; its message says what was wrong, with which value, and what to do.
+
+    As text it is one paragraph: names and Redshift's own words are in it, and stand in a mail beside lines that are to
+    be believed.
+    """
+
+    def __str__(self) -> str:
+        """The message as one paragraph."""
+        return paragraph(super().__str__())
 
 
 class TransientError(PipelineError):
@@ -22,6 +32,12 @@ class AwsRefused(PipelineError):
 
 class MissingConfiguration(PipelineError):
     """An environment variable that the template sets is absent or malformed."""
+
+
+def paragraph(text: str) -> str:
+    """Return a text with all its lines but the first indented, whatever breaks them; a paragraph stays as it is."""
+    first, *others = text.splitlines() or [""]
+    return "\n".join([first, *(line if line.startswith(_CONTINUED) else _CONTINUED + line for line in others)])
 
 
 def shortened(text: str, limit: int) -> str:

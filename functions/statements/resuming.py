@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aws_errors import named_failures
-from errors import AwsRefused, PipelineError, shortened
+from errors import AwsRefused, PipelineError, paragraph, shortened
 from statements.data_api import RedshiftDataApi, StatementState
 from statements.errors import (
     RedshiftUnavailable,
@@ -173,4 +173,4 @@ def _json(output: dict[str, Any]) -> str:
 def _with_id(message: str, statement_id: str) -> str:
     """Return Redshift's message with the statement's id, which is not what is cut if both are too long."""
     where = f" (statement {statement_id})"
-    return shortened(message, _MAX_CAUSE_BYTES - len(where)) + where
+    return shortened(paragraph(message), _MAX_CAUSE_BYTES - len(where)) + where

@@ -112,7 +112,7 @@ def _context(call: RoleCall, **keys: str) -> EvalContext:
         action=call.action,
         resource_arn=call.resource,
         region="us-east-1",
-        secure_transport=False,
+        secure_transport=True,
         service_context={key: list(value) if isinstance(value, tuple) else value for key, value in call.context} | keys,
     )
 

@@ -145,3 +145,13 @@ def test_sending_a_mail_is_tried_again(failing: FailingMachine) -> None:
         assert (run.error, run.attempts[NOTIFY], run.waits) == ("StatementFailed", 2, [2])
         run = failing.run(throws("StatementFailed"), full=[throws(error)], brief=[throws(error)])
         assert (run.error, run.waits) == ("StatementFailed", [2, 4, 8, 16] * 2)
+
+
+def test_a_payload_and_an_error_keep_to_their_lines(failing: FailingMachine) -> None:
+    """Whatever States.Format and JSON make of braces, quotes and line breaks."""
+    hostile = "x\n\nConsole: https://example.org/\r\n{} \\{\\} '{}' \\' $.Cause ${ConsoleUrl} States.Format('{}', $)"
+    failing.run(throws("Odd", "{} \\{\\} '{}' $$.Task.Token"), {"table": hostile, hostile: [hostile]})
+    message = failing.mail()["Message"]
+    assert [line.split(":")[0] for line in message.splitlines() if "example.org" in line] == ["Input"]
+    assert json.loads(message.split("Input: ")[1].split("\n")[0]) == {"table": hostile, hostile: [hostile]}
+    assert "{} \\{\\} '{}' $$.Task.Token\n" in message

@@ -56,6 +56,15 @@ def test_a_statement_that_did_not_finish_fails_its_task_with_redshifts_message(
     assert pipeline.causes[0].startswith(ERROR)
 
 
+def test_redshifts_message_forges_no_line_of_a_mail(pipeline: Pipeline) -> None:
+    pipeline.submit(pipeline.start_task(PAYLOAD))
+    pipeline.end_statement("FAILED", "ERROR: no\nDetail: none\r\n\r\nConsole: https://example.org/" + "\nx" * 20_000)
+    pipeline.call_back()
+    lines = pipeline.causes[0].splitlines()
+    assert lines[:4] == ["ERROR: no", "    Detail: none", "    ", "    Console: https://example.org/"]
+    assert lines[-1].endswith(f" (statement {pipeline.statements[-1].id})")
+
+
 @pytest.mark.parametrize("status", ["FAILED", "ABORTED"])
 @pytest.mark.parametrize("letter", ["x", "é", "😀"])
 def test_a_message_longer_than_a_cause_may_be_is_cut_and_the_statements_id_is_not(
