@@ -40,7 +40,7 @@ _OUTCOMES = {
 
 _STATEMENTS = {
     StatementKind.STORED_PROCEDURE: "CALL of the procedure",
-    StatementKind.COUNT: "count of the rows",
+    StatementKind.COUNT: "Count of the rows",
     StatementKind.UNLOAD: "UNLOAD",
 }
 
@@ -167,8 +167,13 @@ def contents(
 
 
 def _title(run: Run) -> str:
+    """The procedure, or the table: of the plan, or as Prepare Load has found it."""
     if run.load:
         return run.load.table
+    for stage in run.stages:
+        match stage.output:
+            case {"target": {"name": str(table)}}:
+                return table
     given = run.input if isinstance(run.input, dict) else {}
     return str(given.get("spname") or given.get("target_table") or run.name)
 
@@ -176,11 +181,13 @@ def _title(run: Run) -> str:
 def _subtitle(run: Run) -> str:
     if run.pipeline is Pipeline.PROCEDURE:
         return "Stored procedure"
+    is_dry = isinstance(run.input, dict) and run.input.get("dry_run") is True
+    kind = f"{'Dry run of a load' if is_dry else 'Load'} from Redshift to DynamoDB"
     if not run.load:
-        return "Load from Redshift to DynamoDB"
-    kinds = {"upsert": "every row written", "changes": "what has changed", "mirror": "what has changed or vanished"}
-    dry = "Dry run of a load" if run.load.plan.dry_run else "Load"
-    return f"{dry} from Redshift to DynamoDB: {run.load.plan.mode}, {kinds.get(run.load.plan.mode, '')}".rstrip(", ")
+        return kind
+    meant = {"upsert": "every row written", "changes": "what has changed", "mirror": "what has changed or vanished"}
+    mode = run.load.plan.mode
+    return f"{kind}: {mode}, {meant[mode]}" if mode in meant else f"{kind}: {mode}"
 
 
 def _figures(run: Run, bill: costs.Bill, axis: TimeAxis) -> list[Figure]:

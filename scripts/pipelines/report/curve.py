@@ -48,7 +48,7 @@ def curve(load: Load, now: datetime | None) -> Curve | None:
         return None
     begin = min(piece.started_at for piece in load.pieces)
     end = now.timestamp() if now else max(piece.updated_at for piece in load.pieces)
-    axis = TimeAxis(begin, max(end, begin + 1))
+    axis = TimeAxis(begin, end)
     settled, in_vain = _rates(load.pieces, axis, _MOST_COLUMNS)
     peak = max(map(sum, zip(settled.per_second, in_vain.per_second, strict=True)))
     limit = _limit(load)

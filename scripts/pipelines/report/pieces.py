@@ -49,11 +49,13 @@ def slowest(load: Load) -> list[PieceRow]:
 def told(load: Load) -> str:
     """How many pieces there are, and how long they took."""
     pieces = f"{load.finished_pieces:,} of {count(load.plan.pieces, 'piece')} loaded"
-    seconds = sorted(piece.tally.seconds for piece in load.pieces)
+    seconds = sorted(piece.tally.seconds for piece in load.pieces if piece.finished)
+    if not seconds:
+        return f"{pieces}."
     if len(seconds) == 1:
         return f"{pieces}, in {duration(seconds[0])}."
     middle, longest = duration(seconds[len(seconds) // 2]), duration(seconds[-1])
-    return f"{pieces}: half of them took less than {middle} each, the slowest {longest}."
+    return f"{pieces}: half of these took no more than {middle} each, the slowest {longest}."
 
 
 def _state(piece: PieceEntry) -> str:

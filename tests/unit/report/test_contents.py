@@ -166,6 +166,24 @@ class TestLoad:
         assert found.states[-1].took == "2 min 42 s"
         assert report(run)
 
+    def test_one_that_ends_without_a_plan_is_named_by_the_table_that_it_has_found(self) -> None:
+        visited = made_runs.stages(("Prepare Load", 3), ("Unload Redshift Table", 60))
+        prepared = replace(visited[0], output={"target": {"name": "orders", "key": []}, "held_by": None})
+        dry = made_runs.run(None, (prepared, visited[1]), input={"dry_run": True})
+        assert told(dry).title == "orders"
+        assert told(dry).subtitle == "Dry run of a load from Redshift to DynamoDB"
+        named = made_runs.run(None, visited, input={"target_table": "sales"})
+        assert (told(named).title, told(named).subtitle) == ("sales", "Load from Redshift to DynamoDB")
+
+    def test_what_is_said_of_all_pieces_is_said_of_those_that_are_loaded(self) -> None:
+        assert told(made_runs.running_load()).pieces_told.startswith("8 of 32 pieces loaded: half of these took")
+        load = made_runs.running_load().load
+        assert load
+        begun = replace(made_runs.running_load(), load=Load(load.plan, load.pieces[8:]))
+        assert told(begun).pieces_told == "0 of 32 pieces loaded."
+        only = replace(made_runs.running_load(), load=Load(replace(load.plan, pieces=1), load.pieces[:1]))
+        assert told(only).pieces_told.startswith("1 of 1 piece loaded, in 2")
+
     def test_one_without_rows_and_one_whose_ledger_has_expired_are_shown(self) -> None:
         empty = made_runs.run(Load(made_runs.plan(0, 0), ()), made_runs.stages(("Load Pieces", 1), ("Loaded", 0)))
         assert [(part.label, part.rows, part.share) for part in told(empty).balance] == [("Written", "0", "none")]
