@@ -75,3 +75,9 @@ def test_whatever_a_package_brings_along_is_pinned() -> None:
     wanted = [requirement for file in SHARED[:-1] for requirement in requirements(file)]
     pinned = {name for file in SHARED for name in names(file)}
     assert brought_along(wanted) - pinned == set()
+
+
+def test_the_audit_asks_about_every_file() -> None:
+    recipe = (ROOT / "Makefile").read_text().split("\naudit:")[1].split("\n\n")[0]
+    patterns = recipe.split("for file in ")[1].split(";")[0].replace("\\", "").split()
+    assert {file for pattern in patterns for file in ROOT.glob(pattern)} == set(ALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,15 @@ def complaints(command: list[str | Path], folder: Path) -> str:
 
 def test_checkov_is_installed() -> None:
     assert CHECKOV.is_file(), f"{CHECKOV} is missing: install tests/checkov-requirements.txt into .venv-checkov"
+
+
+def test_what_checkov_is_not_asked_stands_there_with_its_reason_and_nothing_else_is_hidden() -> None:
+    skipped = (ROOT / "tests/template/checkov.yaml").read_text().split("skip-check:\n")[1]
+    reasons = re.split(r"(?<=\d)\n(?=  #)", skipped)
+    assert [reason for reason in reasons if not re.match(r"(  # .{10,}\n)+(  - CKV\w+\n?)+$", reason)] == []
+    template = (ROOT / "template.yaml").read_text()
+    assert not re.search(r"checkov:skip|cfn-lint|cfn_nag", template)
+    assert not [*ROOT.glob(".cfnlintrc*"), *ROOT.glob(".checkov*")]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
