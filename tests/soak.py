@@ -151,6 +151,8 @@ class Table:
         self._soak, self._chance = soak, random.Random(f"{soak.seed} {number}")
         self._source, self._target = f"public.soak_{number}", f"local-soak-{number}"
         self._expected: dict[str, int] = {}
+        # What upserts have brought is known to no later load, and so deleted by none.
+        self._noted: set[str] = set()
         soak.redshift.query(f"CREATE TABLE {self._source} (id varchar(20), version integer)")
         soak.dynamodb.create_table(
             TableName=self._target,
@@ -173,7 +175,13 @@ class Table:
             self._soak.abort_load(asked, after_seconds=3 * self._chance.random())
         rows = self._soak.load(asked)
         assert rows == len(source), f"{rows} rows of {len(source)}"
-        self._expected = source if mode == "mirror" else self._expected | source
+        if mode == "mirror":
+            vanished = self._noted - source.keys()
+            self._expected = {key: value for key, value in self._expected.items() if key not in vanished}
+            self._noted = set()
+        self._expected |= source
+        if mode != "upsert":
+            self._noted |= source.keys()
         found = {item["id"]["S"]: int(item["version"]["N"]) for item in _rows(self._soak.dynamodb, self._target)}
         assert found == self._expected, (
             f"{self._target} differs from its source: {found.items() ^ self._expected.items()}"
@@ -199,15 +207,18 @@ class Soak:
         tables: int,
         loads: int,
         kills: int,
+        procedure_seconds: str = "random()",
         pause_seconds: float = 1.0,
         meanwhile: Callable[[], object] = lambda: None,
     ) -> Figures:
         """Run so many procedures at once, and beside them `loads` of each of `tables` tables; do something meanwhile.
 
+        `procedure_seconds` is how long each takes, in SQL.
+
         Raises AssertionError at what is not as it should be in the end.
         """
         self.redshift.query("CREATE TABLE public.soak_log (message varchar(50))")
-        self.redshift.query(_PROCEDURE.format(seconds="random()"))
+        self.redshift.query(_PROCEDURE.format(seconds=procedure_seconds))
         tokens = self._outputs["MetaTableName"]
         trouble = Trouble(self.aws, self.prefix, tokens, pause_seconds=pause_seconds, kills=kills, seed=self.seed)
         with UnkindNetwork(self.aws.endpoint_url, share=SHARE, seed=self.seed) as network:
@@ -229,7 +240,7 @@ class Soak:
             self._restore(before)
         logged = [row["message"] for row in self.redshift.query("SELECT message FROM public.soak_log")]
         assert sorted(logged) == sorted(messages), f"not run once: {Counter(logged) - Counter(messages)}"
-        wait("nothing is left in a queue", lambda: self._stack.queued() == 0)
+        wait("nothing is left in a queue", lambda: self._stack.queued(self.prefix) == 0)
         assert self.redshift.query(_RUNNING) == [], "a statement runs on"
         self.figures.statements = sum(1 for _ in _rows(self.dynamodb, tokens))
         self.figures.faults += network.met + trouble.met

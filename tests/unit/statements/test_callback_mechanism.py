@@ -11,10 +11,11 @@ from moto.redshiftdata.models import redshiftdata_backends
 
 import aws_clients
 import redshift_run_sps.app
+import step_function_callback.app
 from errors import AwsRefused, AwsUnavailable, MissingConfiguration, PipelineError
 from statements.errors import OutcomeNotVisible, ProcedureNotAllowed, RedshiftBusy
 from tests.unit.statements.faults import break_off, counted, fail_calls, on, redrive_of, retry_of
-from tests.unit.waiting_task import ACCOUNT, REGION, TOKEN_TABLE
+from tests.unit.waiting_task import ACCOUNT, REGION, TOKEN_TABLE, FunctionContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +111,85 @@ def test_a_second_event_changes_nothing_and_is_counted(pipeline: Pipeline, capsy
     pipeline.call_back()
     assert pipeline.row() == before
     assert '"DuplicateEvents":[1.0]' in capsys.readouterr().out
+
+
+def test_two_events_at_the_same_moment_tell_the_task_once(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    capsys.readouterr()
+    overtaking: list[bool] = []
+
+    def overtake(**_: Any) -> None:
+        if not overtaking:
+            overtaking.append(True)
+            pipeline.call_back()
+            assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
+
+    on("before-call.stepfunctions.SendTaskSuccess", overtake)
+    pipeline.call_back()
+    ends = counted(capsys)
+    assert (ends["StatementsFinished"], ends["LateEvents"]) == (1, 1)
+    assert "unfinished" not in pipeline.row()
+
+
+@pytest.mark.parametrize("field", ["statementName", "statementId"])
+def test_an_event_without_what_it_is_about_is_kept_as_unhandled_and_the_watchdog_tells_the_task(
+    pipeline: Pipeline, field: str
+) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    detail = {name: text for name, text in _detail(pipeline).items() if name != field}
+    # Lambda tries it twice more, and then puts it into the queue of unhandled events.
+    with pytest.raises(KeyError, match=field):
+        step_function_callback.app.handler({"detail": detail, "time": "2026-11-26T03:00:00Z"}, FunctionContext())
+    assert pipeline.is_waiting(event["execution"]["Id"])
+    pipeline.let_pass(300)
+    assert pipeline.watch() == {"succeeded": 1}
+
+
+def test_an_event_of_a_workgroup_tells_no_more_than_a_clusters(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    arn = "arn:aws:redshift-serverless:us-east-1:123456789012:workgroup/0f1e2d3c"
+    detail = _detail(pipeline) | {"workgroupName": "analytics", "expireAt": 1795725200, "queryIds": [1, 2]}
+    serverless = {"detail": detail, "resources": [arn], "time": "2026-11-26T03:00:00Z"}
+    step_function_callback.app.handler(serverless, FunctionContext())
+    assert pipeline.outcome(event["execution"]["Id"])[0] == "SUCCEEDED"
+
+
+def _detail(pipeline: Pipeline) -> dict[str, Any]:
+    return {"statementName": pipeline.calls[-1]["StatementName"], "statementId": pipeline.statements[-1].id}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'FATAL: password authentication failed for user "etl"',
+        'FATAL: database "dev" does not exist',
+        "Connection to the cluster was lost",
+        "The cluster is being resized",
+        "Redshift cluster analytics is paused",
+        "Secrets Manager can't find the specified secret.",
+    ],
+)
+def test_what_is_wrong_with_the_cluster_fails_the_task_with_redshifts_words(pipeline: Pipeline, words: str) -> None:
+    """Whether Redshift says so at once, or once it has tried to connect, is not documented for each."""
+    event = pipeline.start_task(PAYLOAD)
+    mend = fail_calls("redshift-data.ExecuteStatement", 400, "ValidationException", words)
+    pipeline.submit(event)
+    assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", "StatementRefused")
+    mend()
+    event = pipeline.start_task(PAYLOAD, "later")
+    pipeline.submit(event)
+    pipeline.end_statement("FAILED", words)
+    pipeline.call_back()
+    assert pipeline.outcome(event["execution"]["Id"]) == ("FAILED", "StatementFailed")
+    assert all(words in cause for cause in pipeline.causes)
 
 
 def test_an_event_whose_task_is_gone_changes_nothing_and_is_counted(

@@ -181,18 +181,24 @@ class Attempt:
 
 # Killed after one call is killed before the next: both are tried of the first attempt alone.
 FIRST = Attempt("first")
+UNLOAD = Attempt("unload", payload={}, unloads=True)
 LATER = [
     Attempt("statement runs", running_already),
     Attempt("statement has ended", ended_already),
     Attempt("redrive after a stop", redriven, statements=2),
     Attempt("singleton", payload=PROCEDURE | {"singleton": "nightly"}),
-    Attempt("unload", payload={}, unloads=True),
+    UNLOAD,
 ]
 
 
 @pytest.mark.parametrize(
     ("attempt", "fault"),
-    [*((FIRST, fault) for fault in FAULTS), *((attempt, KILLED_AFTER) for attempt in LATER)],
+    [
+        *((FIRST, fault) for fault in FAULTS),
+        *((attempt, KILLED_AFTER) for attempt in LATER),
+        # S3 is among what it calls.
+        *((UNLOAD, fault) for fault in (THROTTLED, ANSWER_LOST)),
+    ],
     ids=str,
 )
 def test_a_task_that_is_tried_again_runs_its_statement_once(

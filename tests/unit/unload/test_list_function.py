@@ -611,6 +611,9 @@ def test_a_failure_of_s3_has_a_name_that_says_whether_it_may_pass(
         (403, "AccessDenied", FileAccessDenied),
         (404, "NoSuchKey", MissingFile),
         (500, "InternalError", FileReadInterrupted),
+        (503, "SlowDown", FileReadInterrupted),
+        # Enabled again it is of use: worth the minutes of the state machine's attempts.
+        (400, "KMS.DisabledException", FileReadInterrupted),
     ],
 )
 @pytest.mark.parametrize("name", ["0000_part_00.parquet", "0001_part_00.parquet"])

@@ -639,6 +639,32 @@ class TestFailures:
         assert (entry.failure or "").startswith("DynamoDbRefused: ResourceNotFoundException")
         assert counts(entry.tally) == (0, 0, 0, 0)
 
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            ("ResourceNotFoundException", "Requested resource not found"),
+            ("AccessDeniedException", "KMS key is disabled"),
+        ],
+        ids=lambda refusal: refusal[0],
+    )
+    def test_a_table_that_is_lost_half_way_ends_the_load_by_name_and_a_retry_goes_on(
+        self, stage: Stage, refusal: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = itertools.count(0.0, 3.0)
+        monkeypatch.setattr(loading, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        piece = stage.piece_of(numbered(1_000))
+        half_way = SinkBehaviour(tls=False, key="id", refusal=refusal, refused_keys=("row-600",))
+        with DynamoDbSink(half_way) as sink, pytest.raises(DynamoDbRefused, match=refusal[0]):
+            stage.load(piece, sink=sink)
+        (entry,) = pieces(stage.aws.dynamodb, stage.ledger_table, stage.name)
+        assert 0 < entry.tally.next_row <= 600
+        assert entry.tally.written == entry.tally.next_row
+        assert (entry.failure or "").startswith(f"DynamoDbRefused: {refusal[0]}")
+
+        with DynamoDbSink(SinkBehaviour(tls=False, key="id")) as sink:
+            assert counts(stage.load(piece, sink=sink)) == (1_000, 1_000, 0, 0)
+            assert sink.stored().keys() == {f"row-{n}" for n in range(entry.tally.next_row, 1_000)}
+
     def test_a_failure_without_a_name_of_ours_is_noted_without_its_words(self, stage: Stage) -> None:
         def broken_clock() -> float:
             raise RuntimeError("Jane Doe")
