@@ -27,6 +27,10 @@ _WRITE_LOGS = "/AWSLambdaBasicExecutionRole"
 _OBJECTS_OF_A_PREFIX = re.compile(r"arn:.+:s3:::[^*/]+/[^*]+/\*")
 
 
+_SOURCES = {"SourceArn", "SourceAccount"}
+_RESOURCE_POLICIES = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy")
+
+
 def _statements(node: Any) -> Iterator[dict[str, Any]]:
     return (mapping for mapping in mappings(node) if "Effect" in mapping)
 
@@ -161,6 +165,21 @@ def _may_send(stack: Stack, rule: str, queue: str | None) -> bool:
         and rule in {target_id(m) for m in mappings(s.get("Condition"))}
         for s in statements
     )
+
+
+def services_let_in_for_anybody(stack: Stack) -> Iterator[str]:
+    """A function, queue, topic or bucket that lets in a service says for which resource or account of ours.
+
+    Else anybody's rule or alarm could reach it through that service (IAM user guide, "The confused deputy problem").
+    """
+    for name, permission in stack.resources("AWS::Lambda::Permission").items():
+        if not _SOURCES & permission.keys():
+            yield f"{name} lets in {permission['Principal']} for anybody"
+    for name, policy in stack.resources(*_RESOURCE_POLICIES).items():
+        for statement in _statements(policy):
+            sources = {key for keys in statement.get("Condition", {}).values() for key in keys}
+            if statement["Effect"] == "Allow" and not sources & {"aws:SourceArn", "aws:SourceAccount"}:
+                yield f"{name} lets in {statement['Principal']} for anybody"
 
 
 def callback_roles_differ(stack: Stack) -> Iterator[str]:

@@ -37,6 +37,7 @@ CHECKS: list[Check] = [
     iam_checks.resources_wide_without_reason,
     iam_checks.machine_permissions_missing,
     iam_checks.rule_permissions_missing,
+    iam_checks.services_let_in_for_anybody,
     iam_checks.callback_roles_differ,
 ]
 
@@ -276,6 +277,18 @@ BROKEN = [
         "BlockPublicPolicy: true",
         "BlockPublicPolicy: false",
         "Bucket lacks BlockPublicPolicy",
+    ),
+    (
+        iam_checks.services_let_in_for_anybody,
+        "      Principal: events.amazonaws.com\n      SourceArn: !GetAtt Ended.Arn\n",
+        "      Principal: events.amazonaws.com\n",
+        "EndedPermission lets in events.amazonaws.com for anybody",
+    ),
+    (
+        iam_checks.services_let_in_for_anybody,
+        "            Condition: {ArnEquals: {aws:SourceArn: [!GetAtt Ended.Arn, !GetAtt Nightly.Arn]}}\n",
+        "",
+        "QueuePolicy lets in {'Service': 'events.amazonaws.com'} for anybody",
     ),
     (resource_checks.plain_text_taken, "Bucket: !Ref Bucket", "Bucket: other", "Bucket takes requests without TLS"),
     (
