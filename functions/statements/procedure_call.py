@@ -104,7 +104,7 @@ class ProcedureRequest(ExecutionInput):
 
     An argument is a scalar, or `{"value": …, "type": …}`. `keep_statement` lets the procedure run on when the execution
     is stopped. Of all executions that give the same `singleton` one runs at a time; another one fails, or waits if it
-    says `wait`. The state machine itself keeps to `timeout_seconds`.
+    says `wait`. `mail_on_success` has its success mailed, too. The state machine itself keeps to `timeout_seconds`.
     """
 
     spname: str
@@ -116,6 +116,7 @@ class ProcedureRequest(ExecutionInput):
     singleton: SingletonName | None = None
     wait: bool = False
     timeout_seconds: TimeoutSeconds = USUAL_TIMEOUT_SECONDS
+    mail_on_success: bool = False
 
     @model_validator(mode="after")
     def _one_kind_of_argument(self) -> Self:

@@ -12,7 +12,7 @@ from execution_input import USUAL_TIMEOUT_SECONDS, ExecutionInput, TimeoutSecond
 _MAX_LOADERS = 10_000
 
 # The limits of a load don't change what it does, nor does waiting for its table.
-_WITH_ANY = frozenset({"wait", *(field.name for field in fields(LoadLimits))})
+_WITH_ANY = frozenset({"wait", "mail_on_success", *(field.name for field in fields(LoadLimits))})
 _WITH_RESUME = _WITH_ANY | {"resume"}
 _WITH_REPLAY = _WITH_ANY | {"replay", "write_over", "dry_run", "verify_sample"}
 
@@ -52,7 +52,7 @@ class LoadRequest(ExecutionInput):
     is known, and begins anew; `unique` does so for `upsert`, so that the last row of a key is written, and only that.
     `incremental` unloads only newer rows. `verify_sample` items are read back at the end.
     `resume` goes on with the failed load of that name, `replay` loads the corrected copy of its rejects: also over what
-    later loads have written, if `write_over` says so.
+    later loads have written, if `write_over` says so. `mail_on_success` has the row balance mailed.
     """
 
     query: str | None = None
@@ -78,6 +78,7 @@ class LoadRequest(ExecutionInput):
     resume: LoadName | None = None
     replay: LoadName | None = None
     write_over: bool = False
+    mail_on_success: bool = False
 
     @model_validator(mode="after")
     def _repeats_nothing(self) -> Self:

@@ -145,7 +145,7 @@ def test_a_procedure_that_raises_fails_with_redshifts_message_and_a_mail(
     assert (execution.status, execution.error) == ("FAILED", "StatementFailed")
     assert says in execution.cause
     mail = mailbox.next_mail()
-    assert mail.subject == "local-RedshiftDataApiSPProces failed"
+    assert mail.subject == "StatementFailed in local-RedshiftDataApiSPProces"
     for part in ("StatementFailed", execution.cause, "public.sp_raise", execution.arn, "https://us-east-1.console.aws"):
         assert part in mail.text
     assert procedures.statement(execution)["status"] == "FAILED"

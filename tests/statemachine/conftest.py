@@ -72,6 +72,7 @@ def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mach
             "Partition": "aws",
             "NotificationTopicArn": topic,
             "ConsoleUrl": "https://console/",
+            "LogsUrl": "https://logs/$3Ffilter",
             "MailedInput": 1,
             **substitutions,
         }

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.repository.test_operating import FUNCTIONS
 from tests.statemachine.interpreter import Machine, Result, Run, returns, throws
+from tests.template.state_machine_checks import error_classes
 
 PAYLOAD = {"table": "public.reviews", "event_message": "ETL Load Process started"}
 NOTIFY = "Notify Support"
@@ -34,6 +36,10 @@ class FailingMachine:
         states = {"full": NOTIFY, "brief": NOTIFY_BRIEFLY}
         scripts = {states[name]: results for name, results in mails.items()}
         return self.machine.run(payload, {self.first: [failure], **scripts})
+
+    @property
+    def name(self) -> str:
+        return self.machine.arn.split(":")[-1]
 
     def mail(self) -> dict[str, str]:
         (mail,) = self.machine.mails()
@@ -75,14 +81,24 @@ def test_a_failure_is_mailed_with_payload_error_and_where_to_look(failing: Faili
     run = failing.run(throws("StatementFailed", 'ERROR: relation "x" does not exist'))
     assert (run.status, run.error, run.cause) == ("FAILED", "StatementFailed", 'ERROR: relation "x" does not exist')
     assert run.states[-4:] == [failing.first, "Raised By A Function?", NOTIFY, failing.end]
-    mail = failing.mail()
-    name = failing.machine.arn.split(":")[-1]
-    assert mail["Subject"] == f"{name} failed"
-    assert mail["Message"].startswith(f"An execution of {name} failed.\n\nError: StatementFailed\n\n")
-    assert 'Cause: ERROR: relation "x" does not exist\n' in mail["Message"]
-    assert json.loads(mail["Message"].split("Input: ")[1].split("\n")[0]) == PAYLOAD
-    assert f"Execution: {run.execution['executionArn']}\n" in mail["Message"]
-    assert f"Console: https://console/{run.execution['executionArn']}\n" in mail["Message"]
+    mail, arn = failing.mail(), run.execution["executionArn"]
+    assert mail["Subject"] == f"StatementFailed in {failing.name}"
+    # A phone shows about the first hundred characters.
+    first, given, *where = mail["Message"].split("\n\n")
+    assert first == 'StatementFailed: ERROR: relation "x" does not exist'
+    assert json.loads(given.removeprefix("Input: ")) == PAYLOAD
+    assert where == [
+        f"Execution: {arn}\nhttps://console/{arn}",
+        "Logs: https://logs/$3Ffilter",
+        "What to do: docs/operating.md, section StatementFailed\n",
+    ]
+
+
+def test_the_subject_of_every_error_that_is_known_is_one_that_sns_takes() -> None:
+    longest_name = f"{'a' * 30}-RedshiftDataApiSPProces"
+    known = [*error_classes(FUNCTIONS), "States.ExceedToleratedFailureThreshold", "States.ItemReaderFailed"]
+    (longest,) = sorted(known, key=len)[-1:]
+    assert len(f"{longest} in {longest_name}") <= 100
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -98,15 +114,22 @@ def test_an_exception_in_a_function_is_mailed_without_its_stack_trace(failing: F
     run = failing.run(throws("ManifestMismatch", json.dumps(RAISED)))
     assert (run.status, run.error, run.cause) == ("FAILED", "ManifestMismatch", "a.parquet is missing: {}")
     message = failing.mail()["Message"]
-    assert "Error: ManifestMismatch\n\nCause: a.parquet is missing: {}\n" in message
+    assert message.startswith("ManifestMismatch: a.parquet is missing: {}\n\n")
     assert "stackTrace" not in message
 
 
 def test_a_cause_in_any_other_form_is_mailed_as_it_is(failing: FailingMachine) -> None:
-    for cause in ["", "{", '{"errorMessage": "cut off', '{"errorMessage": "of no type"}', 'ERROR: error near "{"']:
+    for cause in [" ", "{", '{"errorMessage": "cut off', '{"errorMessage": "of no type"}', 'ERROR: error near "{"']:
         run = failing.run(throws("Odd", cause))
         assert (run.status, run.error, run.cause) == ("FAILED", "Odd", cause)
-        assert f"Cause: {cause}\n" in failing.mail()["Message"]
+        assert failing.mail()["Message"].startswith(f"Odd: {cause}\n\n")
+
+
+def test_an_empty_cause_is_mailed_as_words(failing: FailingMachine) -> None:
+    run = failing.run(throws("SomeError", ""))
+    assert (run.status, run.error) == ("FAILED", "SomeError")
+    assert run.cause.startswith("No cause was given.")
+    assert failing.mail()["Message"].startswith("SomeError: No cause was given. Of States.Timeout that means")
 
 
 def test_an_input_that_is_no_object_is_mailed_too(failing: FailingMachine) -> None:
@@ -119,10 +142,13 @@ def test_an_input_that_is_no_object_is_mailed_too(failing: FailingMachine) -> No
 def test_a_payload_that_cannot_be_mailed_costs_the_payload_and_not_the_mail(failing: FailingMachine) -> None:
     run = failing.run(throws("StatementFailed"), full=[throws("SNS.InvalidParameterException")])
     assert (run.status, run.error, run.cause) == ("FAILED", "StatementFailed", "because")
-    message = failing.mail()["Message"]
-    assert "input could not be mailed.\n\nError: StatementFailed\n\nCause: because\n" in message
-    assert f"Execution: {run.execution['executionArn']}\n" in message
-    assert f"Console: https://console/{run.execution['executionArn']}\n" in message
+    mail = failing.mail()
+    message = mail["Message"]
+    # SNS may have refused the name of the error, if that is not one of this application's.
+    assert mail["Subject"] == f"{failing.name} failed"
+    assert message.startswith("StatementFailed: because\n\nInput: could not be mailed\n\n")
+    assert f"Execution: {run.execution['executionArn']}\nhttps://console/{run.execution['executionArn']}\n" in message
+    assert message.endswith("What to do: docs/operating.md, section StatementFailed\n")
     assert "event_message" not in message
 
 
@@ -136,7 +162,7 @@ def test_the_execution_fails_with_its_own_error_when_no_mail_can_be_sent(failing
 def test_an_input_too_large_for_the_task_is_mailed_too(failing: FailingMachine) -> None:
     run = failing.run(throws("States.DataLimitExceeded"))
     assert NOTIFY in run.states
-    assert "Error: States.DataLimitExceeded" in failing.mail()["Message"]
+    assert failing.mail()["Message"].startswith("States.DataLimitExceeded: ")
 
 
 def test_sending_a_mail_is_tried_again(failing: FailingMachine) -> None:

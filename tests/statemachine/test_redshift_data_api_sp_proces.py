@@ -44,14 +44,15 @@ def machine(make_machine: Callable[..., Machine]) -> Machine:
 
 def test_the_outcome_of_the_procedure_is_the_output_of_the_execution(machine: Machine) -> None:
     run = machine.run(PAYLOAD, {RUN: [returns(RESULT)]})
-    assert (run.status, run.output, run.states) == ("SUCCEEDED", RESULT, [*USUAL, RUN])
+    assert (run.status, run.output) == ("SUCCEEDED", RESULT)
+    assert run.states == [*USUAL, RUN, "Success To Be Mailed?", "Stored Procedure Succeeded"]
     assert machine.mails() == []
 
 
 @pytest.mark.parametrize(("given", "waited"), [(10, 10), (28_800, 28_800), (60.4, 60)])
 def test_the_input_says_how_long_to_wait_for_the_statement(machine: Machine, given: float, waited: int) -> None:
     run = machine.run(PAYLOAD | {"timeout_seconds": given}, {RUN: [returns(RESULT)]})
-    assert run.states == ["Time Limit Given?", "Take Its Time Limit", RUN]
+    assert run.states[:3] == ["Time Limit Given?", "Take Its Time Limit", RUN]
     assert run.timeouts() == [waited]
 
 
@@ -65,6 +66,38 @@ def test_what_is_no_time_limit_is_left_to_the_function_to_refuse(machine: Machin
 @pytest.mark.parametrize("payload", [PAYLOAD, "text", ["timeout_seconds"], 5, None])
 def test_without_one_a_statement_is_waited_for_two_hours(machine: Machine, payload: Any) -> None:
     assert machine.run(payload, {RUN: [returns(RESULT)]}).timeouts() == [7200]
+
+
+def test_success_is_mailed_if_the_input_asks_for_it_without_what_the_procedure_returned(machine: Machine) -> None:
+    result = RESULT | {"result": {"p_name": "Jane Doe"}}
+    run = machine.run(PAYLOAD | {"mail_on_success": True}, {RUN: [returns(result)]})
+    assert (run.status, run.output) == ("SUCCEEDED", result)
+    (mail,) = machine.mails()
+    arn = run.execution["executionArn"]
+    assert mail["Subject"] == "redshift_data_api_sp_proces succeeded"
+    assert mail["Message"] == (
+        "public.sp_etl_log_etl_event succeeded after 0.1 seconds.\n\nStatement: 1\n\n"
+        f"Execution: {arn}\nhttps://console/{arn}\n"
+    )
+    machine.run(PAYLOAD | {"mail_on_success": False}, {RUN: [returns(RESULT)]})
+    assert machine.mails() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        ("SNS.InvalidParameterException", []),
+        ("States.DataLimitExceeded", []),
+        ("SNS.ThrottledException", [2, 4, 8, 16]),
+        ("SNS.InternalErrorException", [2, 4, 8, 16]),
+        ("SNS.SdkClientException", [2, 4, 8, 16]),
+    ],
+)
+def test_a_procedure_has_succeeded_whether_or_not_its_mail_is_sent(
+    machine: Machine, error: str, waits: list[int]
+) -> None:
+    run = machine.run(PAYLOAD | {"mail_on_success": True}, {RUN: [returns(RESULT)], "Mail Success": [throws(error)]})
+    assert (run.status, run.output, run.waits) == ("SUCCEEDED", RESULT, waits)
 
 
 def test_the_function_gets_the_context_that_its_statement_name_is_computed_from(machine: Machine) -> None:
@@ -136,4 +169,6 @@ def test_a_statement_that_never_ends_is_mailed_and_ends_the_execution(machine: M
     # moto's interpreter refuses `States.` names in a Fail state, so the error itself is read from the mail.
     assert (run.status, run.attempts[RUN]) == ("FAILED", 2)
     (mail,) = machine.mails()
-    assert "Error: States.Timeout" in mail["Message"]
+    assert mail["Message"].startswith(
+        "States.Timeout: Redshift did not end the statement within 7200 seconds, nor within as many more.\n\n"
+    )

@@ -44,7 +44,7 @@ BUCKET = "data"
 PREPARE, FREE, WAIT = "Prepare Load", "Is The Table Free?", "Wait For The Table"
 COUNT, UNLOAD, LIST, ANYTHING = "Count Rows", "Unload Redshift Table", "List Unloaded Files", "Anything To Load?"
 COMPARE, COMPARE_ONE, BEGIN = "Compare Keys", "Compare Bucket", "Begin Load"
-PIECES, LOAD, VERIFY = "Load Pieces", "Load Piece", "Verify Load"
+PIECES, LOAD, VERIFY, MAIL = "Load Pieces", "Load Piece", "Verify Load", "Success To Be Mailed?"
 STATES = {"prepare": PREPARE, "count": COUNT, "unload": UNLOAD, "list": LIST, "begin": BEGIN, "verify": VERIFY}
 FUNCTIONS = {
     "PrepareLoadFunctionArn": "prepare",
@@ -202,7 +202,7 @@ def run_child(child: Machine, *results: Result) -> Run:
 def test_a_load_runs_through_all_states_and_ends_with_its_figures(machine: Machine) -> None:
     run = machine.run({}, all_well())
     assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-    assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, BEGIN, PIECES, VERIFY, "Loaded"]
+    assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, BEGIN, PIECES, VERIFY, MAIL, "Loaded"]
     assert machine.mails() == []
 
 
@@ -226,7 +226,7 @@ def test_rows_are_counted_first_where_their_number_is_not_known(machine: Machine
     request = {"mode": "changes"}
     run = machine.run(request, all_well(count=[returns(COUNTED)], list=[listed(deletes=False)]))
     assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-    assert run.states == [PREPARE, FREE, COUNT, UNLOAD, LIST, ANYTHING, BEGIN, PIECES, VERIFY, "Loaded"]
+    assert run.states == [PREPARE, FREE, COUNT, UNLOAD, LIST, ANYTHING, BEGIN, PIECES, VERIFY, MAIL, "Loaded"]
     _, count, unload, listing, *_ = (parameters["Payload"] for parameters in run.parameters("lambda"))
     assert (count["execution"]["Id"], count["execution"]["Input"]) == (run.execution["executionArn"], request)
     assert (count["statement"], count["state"], count["task_token"] != COUNT) == ("count", COUNT, True)
@@ -238,11 +238,11 @@ class TestMirror:
     def test_keys_are_compared_before_anything_is_written(self, machine: Machine) -> None:
         run = machine.run({"mode": "mirror"}, all_well(list=[listed(deletes=True)]))
         assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-        assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, COMPARE, BEGIN, PIECES, VERIFY, "Loaded"]
+        assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, COMPARE, BEGIN, PIECES, VERIFY, MAIL, "Loaded"]
 
     def test_buckets_without_rows_have_keys_to_delete(self, machine: Machine) -> None:
         run = machine.run({"mode": "mirror"}, all_well(list=[listed(rows=0, pieces=3, deletes=True)]))
-        assert run.states[-6:] == [ANYTHING, COMPARE, BEGIN, PIECES, VERIFY, "Loaded"]
+        assert run.states[-7:] == [ANYTHING, COMPARE, BEGIN, PIECES, VERIFY, MAIL, "Loaded"]
 
     @pytest.mark.usefixtures("tolerance")
     def test_every_bucket_is_compared(self, machine: Machine) -> None:
@@ -299,12 +299,62 @@ class TestMirror:
             assert (run.status, run.error, run.waits) == ("FAILED", error, waits)
 
 
+FIGURES = {
+    "table": "reviews",
+    "rows_unloaded": 5,
+    "rows_written": 2,
+    "rows_unchanged": 1,
+    "rows_rejected": 1,
+    "rows_superseded": 1,
+    "rows_deleted": 3,
+    "write_units": 2.5,
+}
+
+
+class TestMailOnSuccess:
+    def run(self, machine: Machine, asked: Any, figures: Any = None, **scripts: Any) -> Run:
+        """Load, and let the verification come to these figures."""
+        well = all_well(verify=[payload(figures or FIGURES)])
+        return machine.run(asked, {**well, **scripts})
+
+    def test_the_row_balance_is_mailed_if_the_input_asks_for_it(self, machine: Machine) -> None:
+        run = self.run(machine, {"mail_on_success": True})
+        assert (run.status, run.output) == ("SUCCEEDED", FIGURES)
+        (mail,) = machine.mails()
+        assert mail["Subject"] == "redshift_to_dynamo_proces succeeded"
+        balance, figures, where = mail["Message"].split("\n\n")
+        assert balance == "reviews: 5 rows unloaded = 2 written + 1 unchanged + 1 rejected + 1 superseded; 3 deleted."
+        assert json.loads(figures.removeprefix("All figures: ")) == FIGURES
+        arn = run.execution["executionArn"]
+        assert where == f"Execution: {arn}\nhttps://console/{arn}\n"
+
+    @pytest.mark.parametrize("asked", [{}, {"mail_on_success": False}])
+    def test_else_it_is_not(self, machine: Machine, asked: Any) -> None:
+        assert self.run(machine, asked).output == FIGURES
+        assert machine.mails() == []
+
+    def test_the_report_of_a_dry_run_has_no_balance_to_mail(self, machine: Machine) -> None:
+        report = {"table": "reviews", "rows": 5, "rows_to_write": 2}
+        assert self.run(machine, {"mail_on_success": True}, report).output == report
+        assert machine.mails() == []
+
+    @pytest.mark.parametrize("error", ["SNS.InvalidParameterException", "States.DataLimitExceeded"])
+    def test_a_load_has_succeeded_whether_or_not_its_mail_is_sent(self, machine: Machine, error: str) -> None:
+        run = self.run(machine, {"mail_on_success": True}, **{"Mail Success": [throws(error)]})
+        assert (run.status, run.output, run.attempts["Mail Success"]) == ("SUCCEEDED", FIGURES, 1)
+
+    def test_sending_is_tried_again(self, machine: Machine) -> None:
+        for error in ["SNS.InternalErrorException", "SNS.ThrottledException", "SNS.SdkClientException"]:
+            run = self.run(machine, {"mail_on_success": True}, **{"Mail Success": [throws(error)]})
+            assert (run.status, run.waits) == ("SUCCEEDED", [2, 4, 8, 16])
+
+
 class TestResume:
     def test_it_goes_on_with_the_plan_of_the_load_that_failed(self, machine: Machine) -> None:
         resumed = plan(deletes=True)
         run = machine.run({"resume": "x"}, all_well(prepare=[prepared(resumed=resumed)], unload=[throws("Unloaded")]))
         assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-        assert run.states == [PREPARE, FREE, "Resume Load", BEGIN, PIECES, VERIFY, "Loaded"]
+        assert run.states == [PREPARE, FREE, "Resume Load", BEGIN, PIECES, VERIFY, MAIL, "Loaded"]
         _, begin, verify = (parameters["Payload"] for parameters in run.parameters("lambda"))
         assert begin == verify == {"plan": resumed, "execution_arn": run.execution["executionArn"]}
 
@@ -319,7 +369,7 @@ class TestReplay:
     def test_it_unloads_nothing_and_is_a_load_from_then_on(self, machine: Machine) -> None:
         run = machine.run({"replay": "x"}, all_well(prepare=[prepared(replays=True)], unload=[throws("Unloaded")]))
         assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-        assert run.states == [PREPARE, FREE, LIST, ANYTHING, BEGIN, PIECES, VERIFY, "Loaded"]
+        assert run.states == [PREPARE, FREE, LIST, ANYTHING, BEGIN, PIECES, VERIFY, MAIL, "Loaded"]
         assert run.parameters("lambda")[1]["Payload"]["unload"] is None
 
     def test_it_waits_for_the_table_first(self, machine: Machine) -> None:
@@ -345,7 +395,7 @@ def test_the_children_leave_their_results_in_the_bucket(machine: Machine) -> Non
 def test_a_load_of_no_rows_starts_no_loader_and_is_verified(machine: Machine) -> None:
     run = machine.run({}, all_well(list=[listed(rows=0)], load=[throws("Started")]))
     assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-    assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, VERIFY, "Loaded"]
+    assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, VERIFY, MAIL, "Loaded"]
 
 
 def test_a_dry_run_ends_with_its_report(machine: Machine) -> None:
@@ -360,7 +410,7 @@ def test_a_dry_run_that_counts_begins_nothing(machine: Machine, deletes: bool) -
     dry = {"list": [listed(deletes=deletes, dry_run=True)], "begin": [throws("Begun")], "compare": [throws("Compared")]}
     run = machine.run({"dry_run": True, "mode": "mirror"}, all_well(**dry))
     assert (run.status, run.output) == ("SUCCEEDED", VERIFIED)
-    assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, PIECES, VERIFY, "Loaded"]
+    assert run.states == [PREPARE, FREE, UNLOAD, LIST, ANYTHING, PIECES, VERIFY, MAIL, "Loaded"]
 
 
 def test_a_table_that_another_load_holds_is_waited_for(machine: Machine) -> None:
@@ -417,7 +467,25 @@ def test_a_lost_event_makes_the_unload_attach_once_more(machine: Machine) -> Non
     # moto's interpreter refuses `States.` names in a Fail state, so the error itself is read from the mail.
     assert (never.status, len(never.waits)) == ("FAILED", 1)
     (mail,) = machine.mails()
-    assert "Error: States.Timeout" in mail["Message"]
+    said = "States.Timeout: Redshift did not end the statement within 60 seconds, nor within as many more.\n"
+    assert mail["Message"].startswith(said)
+
+
+def test_a_count_that_never_ends_says_so_too(machine: Machine) -> None:
+    machine.run({}, all_well(prepare=[prepared(count=True)], count=[throws("States.Timeout")]))
+    (mail,) = machine.mails()
+    assert mail["Message"].startswith("States.Timeout: Redshift did not end the statement within 60 seconds")
+
+
+@pytest.mark.parametrize("state", ["prepare", "list", "begin", "verify"])
+def test_a_function_that_gives_no_answer_is_told_from_a_statement_that_does_not_end(
+    machine: Machine, state: str
+) -> None:
+    machine.run({}, all_well(**{state: [throws("States.Timeout", "")]}))
+    (mail,) = machine.mails()
+    assert mail["Message"].startswith(
+        "States.Timeout: No cause was given. Of States.Timeout that means that a function"
+    )
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -426,14 +494,14 @@ def test_any_other_failure_is_mailed_at_once_and_ends_the_execution(machine: Mac
     assert (run.status, run.error, run.cause) == ("FAILED", "SomeFailure", "3 rows are missing")
     assert run.waits == []
     (mail,) = machine.mails()
-    assert "Error: SomeFailure\n\nCause: 3 rows are missing\n" in mail["Message"]
+    assert mail["Message"].startswith("SomeFailure: 3 rows are missing\n")
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_state_too_large_is_mailed_too(machine: Machine, state: str) -> None:
     machine.run({}, all_well(**{state: [throws("States.DataLimitExceeded")]}))
     (mail,) = machine.mails()
-    assert "Error: States.DataLimitExceeded\n" in mail["Message"]
+    assert mail["Message"].startswith("States.DataLimitExceeded: ")
 
 
 @pytest.mark.usefixtures("tolerance")

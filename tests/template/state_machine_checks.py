@@ -133,7 +133,12 @@ def failures_told_differently(machines: list[Machine]) -> Iterator[str]:
 def _told(machine: Machine) -> dict[str, str]:
     """The states that States.ALL leads to, as text in which the Fail state goes by the name of its type."""
     states = machine.definition["States"]
-    ahead = [c["Next"] for s in states.values() for c in s.get("Catch", []) if c["ErrorEquals"] == ["States.ALL"]]
+    ahead = [
+        catch["Next"]
+        for state in states.values()
+        for catch in state.get("Catch", [])
+        if catch["ErrorEquals"] == ["States.ALL"] and not _changes_nothing(state, catch)
+    ]
     told: dict[str, str] = {}
     while ahead:
         name = ahead.pop()
@@ -175,11 +180,11 @@ def failures_uncaught(machine: Machine) -> Iterator[str]:
 
 
 def failures_end_as_success(machine: Machine) -> Iterator[str]:
-    """What States.ALL leads to ends in a Fail state, whichever way it takes."""
+    """What States.ALL leads to ends in a Fail state, whichever way it takes, unless it changes no way."""
     states = machine.definition["States"]
     for name, state in states.items():
         for catch in state.get("Catch", []):
-            if catch["ErrorEquals"] != ["States.ALL"]:
+            if catch["ErrorEquals"] != ["States.ALL"] or _changes_nothing(state, catch):
                 continue
             ends, seen, ahead = set(), set(), [catch["Next"]]
             while ahead:
@@ -191,6 +196,11 @@ def failures_end_as_success(machine: Machine) -> Iterator[str]:
                     if states[reached].get("End") or not further:
                         ends.add(reached)
             yield from (f"{name} fails, yet can end in {end}" for end in sorted(ends) if states[end]["Type"] != "Fail")
+
+
+def _changes_nothing(state: dict[str, Any], catch: dict[str, Any]) -> bool:
+    """Whether a mail that can't be sent lets the execution go on as one that was sent."""
+    return str(state.get("Resource")).endswith(":sns:publish") and catch["Next"] == state.get("Next")
 
 
 def errors_unknown(machine: Machine, code: Path) -> Iterator[str]:

@@ -233,6 +233,10 @@ def test_machines_are_told_of_the_functions_that_their_substitutions_name() -> N
         assert given["ConsoleUrl"] == (
             "https://us-east-1.console.aws.amazon.com/states/home?region=us-east-1#/v2/executions/details/"
         )
+        assert given["LogsUrl"] == (
+            "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1"
+            "#logsV2:log-groups$3FlogGroupNameFilter$3Dredshift-pipelines-"
+        )
 
 
 @pytest.mark.parametrize(
@@ -242,6 +246,7 @@ def test_the_links_of_mails_lead_to_the_console_of_the_partition(partition: str,
     machine = deployed(partition=partition).properties("AWS::StepFunctions::StateMachine")
     for given in machine.values():
         assert f".{console}/states/" in given["DefinitionSubstitutions"]["ConsoleUrl"]
+        assert f".{console}/cloudwatch/" in given["DefinitionSubstitutions"]["LogsUrl"]
 
 
 def test_hand_overs_are_as_many_as_the_machines_tests_prove_to_fit() -> None:

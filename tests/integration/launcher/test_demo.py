@@ -59,7 +59,7 @@ def test_the_demo_shows_both_pipelines_and_leaves_nothing_but_a_report(
         "→ Stored Procedure Failed",
         "✓ the execution has failed, as it should: StatementFailed",
         "procedure public.sp_missing",
-        "Mail to support: local-RedshiftDataApiSPProces failed",
+        "Mail to support: StatementFailed in local-RedshiftDataApiSPProces",
         "✓ copy 1,000 reviews into Redshift",
         "→ Load Pieces",
         "1,000 of 1,000 rows",
@@ -69,7 +69,7 @@ def test_the_demo_shows_both_pipelines_and_leaves_nothing_but_a_report(
         f"✓ the report of this load, for a browser: {page}",
         "✓ the execution has failed, as it should: TooManyRejects",
         "key_missing",
-        "Mail to support: local-RedshiftToDynamoProces failed",
+        "Mail to support: TooManyRejects in local-RedshiftToDynamoProces",
         "All as it should be",
     ]
     shown = iter(demo.stdout.splitlines())
