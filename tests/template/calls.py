@@ -229,6 +229,14 @@ def cases() -> Iterator[Case]:
         *_calls("redshift", "GetClusterCredentialsWithIAM", name),
     ])  # fmt: skip
     elsewhere = cluster.replace(REGION, ELSEWHERE), name.replace(REGION, ELSEWHERE), user.replace(REGION, ELSEWHERE)
+    mailed = _case("mails under a key of the stack's own", [
+        *_calls("redshift-data", "ExecuteStatement", cluster),
+        *_calls("redshift", "GetClusterCredentialsWithIAM", name),
+    ], SupportNotificationEmail="support@example.com")  # fmt: skip
+    for machine in (PROCEDURES_MACHINE, LOADS_MACHINE):
+        own_key = mailed.stack.arn("NotificationKey")
+        mailed.calls[machine].extend(_calls("kms", "Decrypt GenerateDataKey", own_key, **_through("sns")))
+    yield mailed
     yield _case("a cluster elsewhere", [
         *_calls("redshift-data", "ExecuteStatement", elsewhere[0]),
         *_calls("redshift", "GetClusterCredentialsWithIAM", elsewhere[1]),

@@ -15,7 +15,7 @@ from tests.template.resource_checks import FUNCTION, RULE, STATE_MACHINE
 from tests.template.stack import Stack, as_list, leaves, machines, mappings, target_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 # A comment that begins like this, in or right above a Resource, says why it is as wide as it is.
 REASON = "# *:"
@@ -42,13 +42,19 @@ def actions_too_wide(stack: Stack) -> Iterator[str]:
             where = f"{name}'s statement {statement.get('Sid', 'without Sid')}"
             if "Sid" not in statement and "Action" in statement and "Principal" not in statement:
                 yield f"{where} should say in a Sid what it is for"
-            if statement["Effect"] != "Allow":
+            if statement["Effect"] != "Allow" or _leaves_key_to_iam(resource, statement):
                 continue
             yield from (f"{where} allows by {key}" for key in statement if key.startswith("Not"))
             wide = (action for action in as_list(statement.get("Action", [])) if "*" in action)
             yield from (f"{where} allows {action}" for action in wide)
             if "*" in leaves(statement.get("Principal")):
                 yield f"{where} allows everybody"
+
+
+def _leaves_key_to_iam(resource: Mapping[str, Any], statement: Mapping[str, Any]) -> bool:
+    """Whether it is the statement of a key's policy that has IAM policies say who may use the key."""
+    principals = leaves(statement.get("Principal"))
+    return resource["Type"] == "AWS::KMS::Key" and all(str(principal).endswith(":root") for principal in principals)
 
 
 def managed_policies_unconditional(stack: Stack) -> Iterator[str]:

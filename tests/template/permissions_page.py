@@ -27,7 +27,8 @@ policies are enough and no wider is held by `tests/template/test_permissions.py`
 options and none, and by `tests/integration/test_the_run_as_a_whole.py`: every call that the deployed stack makes in the
 tests is allowed, and what is allowed is called, or stands there with the reason why nothing of the tests calls it.
 
-Nothing here is allowed by `*` as an action. Where `*` stands in a resource, the reason begins with "any".
+Nothing here is allowed by `*` as an action, but what the policy of a key leaves to the account's IAM policies. Where
+`*` stands in a resource, the reason begins with "any".
 """
 
 _LET_IN = """

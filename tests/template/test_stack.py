@@ -371,7 +371,7 @@ def test_executions_are_stopped_two_at_a_time_and_what_fails_comes_again() -> No
         for policy in stack.properties("AWS::SQS::QueuePolicy").values()
         if policy["PolicyDocument"]["Statement"][0]["Resource"] == stack.arn("StoppedExecutionsQueue")
     )
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    (statement,) = (each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow")
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": stack.arn("StoppedExecutionsRule")}}
     assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
 
@@ -425,21 +425,6 @@ def test_no_execution_runs_for_a_year() -> None:
     assert seconds["RedshiftToDynamoProcesStateMachine"] == 14 * 86400
     for file in (ROOT / "statemachine").glob("*.yaml"):
         assert "\nTimeoutSeconds: ${ExecutionTimeoutSeconds}\n" in file.read_text()
-
-
-def test_an_alarm_sees_an_unhandled_event_and_mails_it_where_cloudwatch_may() -> None:
-    key = OPTIONAL["KmsKeyArn"]
-    for given in ({}, key):
-        stack = deployed(**given)
-        (alarm,) = stack.properties("AWS::CloudWatch::Alarm").values()
-        queue = stack.properties("AWS::SQS::Queue")["UnhandledEventsQueue"]
-        assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": queue["QueueName"]}]
-        assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
-        assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 1)
-        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-        assert alarm.get("AlarmActions", []) == ([stack.arn("NotificationTopic")] if given else [])
-        (topic,) = stack.properties("AWS::SNS::Topic").values()
-        assert topic["KmsMasterKeyId"] == given.get("KmsKeyArn", "alias/aws/sns")
 
 
 def test_failures_are_mailed_to_the_address_given() -> None:

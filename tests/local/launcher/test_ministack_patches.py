@@ -334,6 +334,22 @@ def test_another_version_of_ministack_is_refused(monkeypatch: pytest.MonkeyPatch
         ministack_patches.apply()
 
 
+def test_a_stack_may_save_queries(plain: Emulator, mended: Emulator) -> None:
+    query = {"Type": "AWS::Logs::QueryDefinition", "Properties": {"Name": "errors", "QueryString": "fields @message"}}
+
+    def deploy(emulator: Emulator) -> str:
+        cloudformation = emulator.clients["cloudformation"]
+        cloudformation.create_stack(StackName="queries", TemplateBody=json.dumps({"Resources": {"Query": query}}))
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName="queries", WaiterConfig={"Delay": 1, "MaxAttempts": DEADLINE_SECONDS}
+        )
+        return str(cloudformation.describe_stacks(StackName="queries")["Stacks"][0]["StackStatus"])
+
+    with pytest.raises(ClientError, match="Unrecognized resource types"):
+        deploy(plain)
+    assert deploy(mended) == "CREATE_COMPLETE"
+
+
 class TestSchedules:
     """A schedule has the time zone that it is given, and its target is told the time that it is for."""
 
