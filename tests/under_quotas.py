@@ -54,12 +54,12 @@ class Stack:
         rows = (row for page in pages for row in page["Items"] if row["executionArn"]["S"] in set(arns))
         return Counter(row["status"]["S"] for row in rows)
 
-    def queued(self, prefix: str = "local") -> int:
-        """How many messages wait in the queues of the stack with this prefix."""
+    def queued(self, name: str = "local-") -> int:
+        """How many messages wait in the queues whose names begin so."""
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         return sum(
             int(count)
-            for url in self._sqs.list_queues(QueueNamePrefix=f"{prefix}-")["QueueUrls"]
+            for url in self._sqs.list_queues(QueueNamePrefix=name)["QueueUrls"]
             for count in self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))["Attributes"].values()
         )
 
