@@ -185,7 +185,7 @@ def services_let_in_for_anybody(stack: Stack) -> Iterator[str]:
         for statement in _statements(policy):
             sources = {key for keys in statement.get("Condition", {}).values() for key in keys}
             if statement["Effect"] == "Allow" and not sources & {"aws:SourceArn", "aws:SourceAccount"}:
-                yield f"{name} lets in {statement['Principal']} for anybody"
+                yield f"{name} lets in {', '.join(leaves(statement['Principal']))} for anybody"
 
 
 def callback_roles_differ(stack: Stack) -> Iterator[str]:

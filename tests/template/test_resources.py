@@ -288,7 +288,7 @@ BROKEN = [
         iam_checks.services_let_in_for_anybody,
         "            Condition: {ArnEquals: {aws:SourceArn: [!GetAtt Ended.Arn, !GetAtt Nightly.Arn]}}\n",
         "",
-        "QueuePolicy lets in {'Service': 'events.amazonaws.com'} for anybody",
+        "QueuePolicy lets in events.amazonaws.com for anybody",
     ),
     (resource_checks.plain_text_taken, "Bucket: !Ref Bucket", "Bucket: other", "Bucket takes requests without TLS"),
     (
