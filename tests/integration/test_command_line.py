@@ -15,6 +15,7 @@ from local.stack import PROJECT, STACK_NAME
 from tests.integration.test_stored_procedures import LOG
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from local.data_api import DataApi
@@ -26,8 +27,8 @@ PROGRAM = str(PROJECT / "scripts/pipelines")
 class CommandLine:
     """Calls the program as a person does from another folder, told the stack by its name alone."""
 
-    def __init__(self, aws: LocalAws, folder: Path) -> None:
-        self._environment = os.environ | aws.environment | {"PIPELINES_STACK": STACK_NAME}
+    def __init__(self, aws: LocalAws, folder: Path, **credentials: str) -> None:
+        self._environment = os.environ | aws.environment | {"PIPELINES_STACK": STACK_NAME} | credentials
         self._folder = folder
 
     def __call__(self, *words: str, code: int = 0) -> str:
@@ -55,6 +56,23 @@ def cli(aws: LocalAws, outputs: dict[str, str], redshift: DataApi, tmp_path: Pat
 
 
 @pytest.fixture
+def reader(aws: LocalAws, outputs: dict[str, str], tmp_path: Path) -> Iterator[CommandLine]:
+    """The command line of somebody who has the rights of the manual's policy, and no others."""
+    text = (PROJECT / "docs/command-line.md").read_text()
+    policy = text.partition("```json\n")[2].partition("```")[0]
+    for placeholder, value in {"stack": STACK_NAME, "StackPrefix": "local", **outputs}.items():
+        policy = policy.replace(f"<{placeholder}>", value)
+    iam, user = aws.client("iam"), f"reader-{uuid.uuid4().hex[:8]}"
+    iam.create_user(UserName=user)
+    iam.put_user_policy(UserName=user, PolicyName="reads", PolicyDocument=policy)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    yield CommandLine(aws, tmp_path, AWS_ACCESS_KEY_ID=key["AccessKeyId"], AWS_SECRET_ACCESS_KEY=key["SecretAccessKey"])
+    iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName=user, PolicyName="reads")
+    iam.delete_user(UserName=user)
+
+
+@pytest.fixture
 def name() -> str:
     """A name for runs, and the start of keys, that nothing else has."""
     return uuid.uuid4().hex[:8]
@@ -74,7 +92,7 @@ def test_a_procedure_is_run_and_one_that_fails_is_explained(cli: CommandLine, na
 
 
 def test_a_load_is_run_and_its_rejects_are_corrected_and_sent_back_in(
-    cli: CommandLine, aws: LocalAws, outputs: dict[str, str], name: str, tmp_path: Path
+    cli: CommandLine, reader: CommandLine, aws: LocalAws, outputs: dict[str, str], name: str, tmp_path: Path
 ) -> None:
     query = (
         f"SELECT '{name}-1' AS review_id, 5 AS stars UNION ALL SELECT '{name}-2', 4 "
@@ -82,15 +100,16 @@ def test_a_load_is_run_and_its_rejects_are_corrected_and_sent_back_in(
     )
     words = ("run", "load", "--query", query, "--rejects-allowed", "1", "--name", name, "--every", "0.2")
     assert "3 rows unloaded for amazon_reviews = 2 written + 1 rejected\n" in cli(*words)
-    (run,) = [run for run in cli.document("list", "--most", "5") if run["name"] == name]
+    (run,) = [run for run in reader.document("list", "--most", "5") if run["name"] == name]
     assert (run["pipeline"], run["output"]["rows_rejected"]) == ("load", 1)
-    told = cli.document("why", name)
+    told = reader.document("why", name)
     assert (told["load"]["rows_written"], told["rejects_by_reason"]) == (2, {"key_missing": 1})
     (statement,) = told["statements"]
     # Redshift tells only the functions' role.
     assert (statement["status"], statement["told_by_redshift"]) == ("FINISHED", False)
 
-    cli("rejects", "download", name, "corrected.jsonl")
+    reader("rejects", "download", name, "corrected.jsonl")
+    reader("run", "load", "--no-watch", code=3)
     file = tmp_path / "corrected.jsonl"
     line = json.loads(file.read_text())
     line["row"]["review_id"] = f"{name}-3"

@@ -38,10 +38,13 @@ _TOKEN_ROW = "statementName, kind, statementId, #status, attempts, stoppingSince
 
 
 class RunReader:
-    """Reads the runs of a stack. It remembers statements that have ended, so that to look again costs little."""
+    """Reads the runs of a stack. It remembers statements that have ended, so that to look again costs little.
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+    Of a load that runs, so many `pieces_per_second` are read at most: the ledger is its loaders' as well.
+    """
+
+    def __init__(self, stack: Stack, *, pieces_per_second: float = _PIECES_READ_PER_SECOND) -> None:
+        self._stack, self._pieces_per_second = stack, pieces_per_second
         self._told: dict[str, StatementState] = {}
         self._refused = False
         self._pieces: tuple[str, float, tuple[PieceEntry, ...]] = ("", 0.0, ())
@@ -137,7 +140,7 @@ class RunReader:
     def _entries(self, load_id: str, outcome: Outcome) -> tuple[PieceEntry, ...]:
         """The pieces of a load; of one that runs, those of the look before, if that was a moment ago for so many."""
         known, read_at, entries = self._pieces
-        is_fresh = time.monotonic() - read_at < len(entries) / _PIECES_READ_PER_SECOND
+        is_fresh = time.monotonic() - read_at < len(entries) / self._pieces_per_second
         if not (outcome.is_running and known == load_id and is_fresh):
             ledger = self._stack.outputs["LedgerTableName"]
             entries = tuple(pieces(self._stack.client("dynamodb"), ledger, load_id))

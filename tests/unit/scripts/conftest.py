@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import boto3
 import pytest
 from click.testing import CliRunner
 from moto import mock_aws
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from data_bucket import rejects_prefix
 from dynamo_load.accounting.ledger import PieceLedger, Tally
@@ -26,10 +28,10 @@ from statements.token_store import TokenStore
 from target.table import KeyAttribute, TargetTable, WriteCapacity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
-REGION = "us-east-1"
+REGION, ACCOUNT = "us-east-1", "123456789012"
 NAME = "pipelines"
 BUCKET = "pipelines-data"
 LEDGER, META, TARGET = "ledger", "tokens", "reviews"
@@ -200,6 +202,25 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
             account.states.create_state_machine(name=name, definition=json.dumps(definition), roleArn=ROLE)
             assert account.machine(pipeline).endswith(name)
         yield account
+
+
+@pytest.fixture
+def at_look(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
+    """Let something happen when a command has looked at a run so many times, counted by its history."""
+
+    def arrange(looks: int, happens: Callable[[], None]) -> None:
+        backend = type(stepfunctions_parser_backends[ACCOUNT][REGION])
+        answer, seen = backend.get_execution_history, itertools.count(1)
+
+        def look(*arguments: Any, **named: Any) -> Any:
+            history = answer(*arguments, **named)
+            if next(seen) == looks:
+                threading.Thread(target=happens).start()
+            return history
+
+        monkeypatch.setattr(backend, "get_execution_history", look)
+
+    return arrange
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,11 @@ from statements.names import StatementKind
 from tests.unit.scripts.conftest import REGION, call, listed, passes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.scripts.conftest import Account
+
+    AtLook = Callable[[int, Callable[[], None]], None]
 
 WAITS: dict[str, Any] = {"Type": "Wait", "Seconds": 3600, "Next": "End"}
 FIGURES = {
@@ -108,7 +112,8 @@ def test_a_procedure_is_started_with_arguments_of_all_kinds(account: Account) ->
     account.script(
         "procedure", passes(Run_Stored_Procedure={"statement_id": "abc", "rows": None, "duration_seconds": 0.4})
     )
-    called = call("run", "procedure", "etl.sp", "--argument", "5:integer", "--argument", '"a:b"', "--argument", "null")
+    arguments = ("--argument", "5:integer", "--argument", '"a:b"', "--argument", "null")
+    called = call("run", "procedure", "etl.sp", *arguments, "--every", "0.1")
     assert called.code == 0, called
     assert "  statement_id      abc\n  duration_seconds  0.4\n" in called.text
     (run,) = call("--json", "list").document
@@ -155,7 +160,7 @@ def test_a_wrong_input_starts_nothing(account: Account, words: tuple[str, ...], 
 
 
 def test_a_name_that_was_used_with_another_input_is_refused(account: Account) -> None:
-    assert call("run", "load", "--name", "nightly").code == 0
+    assert call("run", "load", "--name", "nightly", "--no-watch").code == 0
     called = call("run", "load", "--name", "nightly", "--dry-run")
     assert called.code == 3
     assert "There is a run nightly already" in called.refusal
@@ -163,23 +168,22 @@ def test_a_name_that_was_used_with_another_input_is_refused(account: Account) ->
 
 def test_a_run_that_fails_is_told_with_its_error_and_where_to_read_on(account: Account) -> None:
     account.script("procedure", {}, {"Type": "Fail", "Error": "StatementFailed", "Cause": 'relation "x" is not'})
-    called = call("run", "procedure", "p", "--name", "nightly")
+    called = call("run", "procedure", "p", "--name", "nightly", "--every", "0.1")
     assert called.code == 1
     assert "✗ nightly failed after " in called.text
     assert '\n  StatementFailed\n  relation "x" is not\n' in called.text
     assert f"{PROGRAM} --stack pipelines --region {REGION} why nightly\n" in called.text
 
 
-def test_watching_tells_the_states_the_statement_and_the_rows(account: Account) -> None:
-    account.script("load", listed() | {"Load Pieces": WAITS} | {"End": {"Type": "Succeed"}})
+def test_watching_tells_the_states_the_statement_and_the_rows(account: Account, at_look: AtLook) -> None:
     states = listed()
     states["List Unloaded Files"]["Next"] = "Load Pieces"
     account.script("load", states | {"Load Pieces": WAITS})
     arn = account.run("load", until="Load Pieces")
     account.submit(arn, StatementKind.UNLOAD)
     account.load_piece("00000", 600, Tally(600, 590, 5, 3, 2, rows_throttled=7, throttled_seconds=2.5, finished=True))
-    threading.Timer(1.0, account.stop, [arn]).start()
-    called = call("watch", "run-1", "--every", "0.2")
+    at_look(2, lambda: account.stop(arn))
+    called = call("watch", "run-1", "--every", "0.1")
     assert called.code == 1
     lines = called.text.splitlines()
     assert lines[0].startswith("run-1 (load), started at ")
@@ -188,19 +192,19 @@ def test_watching_tells_the_states_the_statement_and_the_rows(account: Account) 
     assert lines[3].startswith("✗ run-1 was stopped after ")
 
 
-def test_the_statement_is_told_while_redshift_works(account: Account) -> None:
+def test_the_statement_is_told_while_redshift_works(account: Account, at_look: AtLook) -> None:
     account.script("procedure", {"Run Stored Procedure": WAITS})
     arn = account.run("procedure", {"spname": "p"}, until="Run Stored Procedure")
     account.submit(arn, StatementKind.STORED_PROCEDURE)
-    threading.Timer(1.0, account.stop, [arn]).start()
-    assert "  … Run Stored Procedure, statement STARTED\n" in call("watch", "--every", "0.2").text
+    at_look(2, lambda: account.stop(arn))
+    assert "  … Run Stored Procedure, statement STARTED\n" in call("watch", "--every", "0.1").text
 
 
-def test_ctrl_c_stops_watching_and_not_the_run(account: Account) -> None:
+def test_ctrl_c_stops_watching_and_not_the_run(account: Account, at_look: AtLook) -> None:
     account.script("load", {"Unload Redshift Table": WAITS})
     arn = account.run("load", until="Unload Redshift Table")
-    threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
-    called = call("watch", "--every", "5")
+    at_look(1, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT))
+    called = call("watch", "--every", "20")
     assert called.code == 130
     assert "Stopped watching; run-1 goes on.\n" in called.text
     for command in ("watch", "stop"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +16,8 @@ from scripts.pipelines.watching import watch
 from tests.unit.scripts.conftest import NAME, REGION, call, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.scripts.conftest import Account
 
 WAITS: dict[str, Any] = {"Type": "Wait", "Seconds": 3600, "Next": "End"}
@@ -44,10 +45,12 @@ def loading(account: Account) -> str:
     return arn
 
 
-def test_a_terminal_shows_a_bar_of_rows_within_its_width(account: Account, terminal: None) -> None:
+def test_a_terminal_shows_a_bar_of_rows_within_its_width(
+    account: Account, terminal: None, at_look: Callable[[int, Callable[[], None]], None]
+) -> None:
     arn = loading(account)
-    threading.Timer(1.0, account.stop, [arn]).start()
-    lines = shown(call("watch", "run-1", "--every", "0.3").text)
+    at_look(2, lambda: account.stop(arn))
+    lines = shown(call("watch", "run-1", "--every", "0.2").text)
     assert any(re.fullmatch(r". [━╸╺]{30} 600 of 1,000 rows", line) for line in lines)
     assert "  starting, throttled 1 min 05 s (1,234 rows sent again), 10 rejected" in lines
     assert max(map(len, lines)) <= 80
