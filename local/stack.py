@@ -303,10 +303,10 @@ def deploy_built(
 ) -> dict[str, str]:
     """Deploy what `build` has made of the template, as `deploy` does."""
     overrides = [f'{name}="{value}"' for name, value in {**local_parameters(aws), **(parameters or {})}.items()]
-    with _build_directory(template, fcntl.LOCK_SH) as directory:
+    with built_template(template) as built:
         report(f"sam deploy --stack-name {stack_name}")
         _sam(
-            ["deploy", "--template-file", str(directory / "build" / "template.yaml"),
+            ["deploy", "--template-file", str(built),
              "--stack-name", stack_name, "--s3-bucket", ARTIFACTS_BUCKET, "--region", REGION,
              "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND",
              "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar",
@@ -342,6 +342,13 @@ def stack_outputs(aws: LocalAws, stack_name: str = STACK_NAME) -> dict[str, str]
     cloudformation: CloudFormationClient = aws.client("cloudformation")
     stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+@contextmanager
+def built_template(template: Path = PROJECT / "template.yaml") -> Iterator[Path]:
+    """What `build` has made of the template, which nobody builds anew meanwhile."""
+    with _build_directory(template, fcntl.LOCK_SH) as directory:
+        yield directory / "build" / "template.yaml"
 
 
 @contextmanager
