@@ -28,7 +28,7 @@ _OBJECTS_OF_A_PREFIX = re.compile(r"arn:.+:s3:::[^*/]+/[^*]+/\*")
 
 
 _SOURCES = {"SourceArn", "SourceAccount"}
-_RESOURCE_POLICIES = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy")
+_RESOURCE_POLICIES = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy", "AWS::KMS::Key")
 
 
 def _statements(node: Any) -> Iterator[dict[str, Any]]:
@@ -174,7 +174,7 @@ def _may_send(stack: Stack, rule: str, queue: str | None) -> bool:
 
 
 def services_let_in_for_anybody(stack: Stack) -> Iterator[str]:
-    """A function, queue, topic or bucket that lets in a service says for which resource or account of ours.
+    """A function, queue, topic, bucket or key that lets in a service says for which resource or account of ours.
 
     Else anybody's rule or alarm could reach it through that service (IAM user guide, "The confused deputy problem").
     """
@@ -184,7 +184,8 @@ def services_let_in_for_anybody(stack: Stack) -> Iterator[str]:
     for name, policy in stack.resources(*_RESOURCE_POLICIES).items():
         for statement in _statements(policy):
             sources = {key for keys in statement.get("Condition", {}).values() for key in keys}
-            if statement["Effect"] == "Allow" and not sources & {"aws:SourceArn", "aws:SourceAccount"}:
+            lets_in = statement["Effect"] == "Allow" and "Service" in statement["Principal"]
+            if lets_in and not sources & {"aws:SourceArn", "aws:SourceAccount"}:
                 yield f"{name} lets in {', '.join(leaves(statement['Principal']))} for anybody"
 
 
