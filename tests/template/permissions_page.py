@@ -34,8 +34,8 @@ Nothing here is allowed by `*` as an action, but what the policy of a key leaves
 _LET_IN = """
 ## What is let in
 
-Whom functions, queues, topics and buckets let in themselves. Nothing of the stack can be reached from another account,
-and nothing without a signature.
+Whom functions, queues, topics, buckets and keys let in themselves. Nothing of the stack can be reached from another
+account, and nothing without a signature.
 """
 
 _WORDS = re.compile(r"[A-Z][a-z0-9]*|[A-Z]+(?![a-z])")
@@ -103,7 +103,7 @@ def _statements(stack: Stack, resource: str, policies: list[dict[str, Any]]) -> 
             while "Fn::If" in entry:
                 condition, entry, _ = entry["Fn::If"]  # noqa: PLW2901 - what is wrapped takes the wrapper's place
                 only_if += (condition,)
-            yield _Statement(entry, only_if, tuple(_reasons(block, entry["Sid"])))
+            yield _Statement(entry, only_if, tuple(dict.fromkeys(_reasons(block, entry["Sid"]))))
 
 
 def _block(text: str, resource: str) -> list[str]:
@@ -164,15 +164,14 @@ def _let_in(stack: Stack) -> Iterator[str]:
     for permission in stack.resources("AWS::Lambda::Permission").values():
         limit = f"`aws:SourceArn` ArnLike {_code(permission['SourceArn'])}"
         yield _row(permission["Principal"], permission["Action"], permission["FunctionName"], limit)
-    for policy in stack.resources(
-        "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::KMS::Key"
-    ).values():
-        for statement in (policy.get("PolicyDocument") or policy["KeyPolicy"])["Statement"]:
-            principal = statement["Principal"]
-            who = _text(next(iter(principal.values())) if isinstance(principal, dict) else principal)
-            if statement["Effect"] == "Deny":
-                who = f"nobody ({who})"
-            yield _row(who, statement["Action"], statement["Resource"], "; ".join(_limits(statement)))
+    policies = stack.resources("AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy")
+    listed = [statement for policy in policies.values() for statement in policy["PolicyDocument"]["Statement"]]
+    for name, key in stack.resources("AWS::KMS::Key").items():
+        # In a key's policy every resource is the key.
+        listed += [{**statement, "Resource": {"Ref": name}} for statement in key["KeyPolicy"]["Statement"]]
+    for statement in listed:
+        who = "nobody" if statement["Effect"] == "Deny" else _text(next(iter(statement["Principal"].values())))
+        yield _row(who, statement["Action"], statement["Resource"], "; ".join(_limits(statement)))
 
 
 def _row(who: str, actions: Any, resources: Any, limit: str) -> str:
