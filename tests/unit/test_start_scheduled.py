@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from moto import mock_aws
 
@@ -121,6 +121,7 @@ def test_what_step_functions_refuses_fails_so_that_lambda_tries_again_and_keeps_
         fire(machine)
 
 
+@example("a" * 64)
 @given(st.text(st.sampled_from("abcXYZ019_.-"), min_size=1, max_size=64))
 def test_every_name_of_a_schedule_makes_one_of_an_execution(name: str) -> None:
     firing = Firing(

@@ -407,11 +407,14 @@ class TestATableWithARecord:
         assert machine.planned("monday")["plan"]["refresh"] is None
 
     def test_the_hash_of_a_key_is_not_for_people_to_correct(self, machine: Machine) -> None:
-        machine.load(priced(["a"], [NAN]), mode="changes")
+        machine.load(priced(["a"], [NAN]), mode="mirror")
         (line,) = machine.rejects()
         line["row"] |= {"price": 1, "load_hash": line["row"]["load_hash"] ^ 1}
         machine.correct([line])
         assert machine.replay()["rows_written"] == 1
+        # Noted in another bucket, the item would be deleted as one that has vanished from there.
+        after = machine.load(priced(["a"], [1.0]), "tuesday", "mirror")
+        assert (after["rows_unchanged"], after["rows_deleted"]) == (1, 0)
 
 
 class TestWhatIsNoCorrectedCopy:
