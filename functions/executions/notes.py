@@ -6,6 +6,7 @@ It is read and written by its key, never found by an index: an execution may be 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,10 +41,24 @@ class ExecutionNotes:
             "entry": {"S": _ENTRY},
         }
 
+    def begin_redrive(self, redrives: int) -> None:
+        """Note a redrive before it looks for statements: from then on attempts of the run before add none any more."""
+        with named_failures(), suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=self._key,
+                UpdateExpression="SET expiresAt = :expires, redrives = :redrives",
+                ConditionExpression="attribute_not_exists(redrives) OR redrives < :redrives",
+                ExpressionAttributeValues={":expires": _expiry(), ":redrives": {"N": str(redrives)}},
+            )
+
     def add_statement(self, name: str, redrives: int) -> bool:
-        """Note a statement that is about to be submitted; False if the execution was stopped since that redrive."""
+        """Note a statement that is about to be submitted; False if the execution was stopped or redriven since."""
         added, _ = self._unless_stopped(
-            "SET expiresAt = :expires ADD statements :names", {":names": {"SS": [name]}}, redrives
+            "SET expiresAt = :expires ADD statements :names",
+            {":names": {"SS": [name]}},
+            redrives,
+            " AND (attribute_not_exists(redrives) OR redrives <= :redrives)",
         )
         return added
 
@@ -67,7 +82,7 @@ class ExecutionNotes:
         )
 
     def _unless_stopped(
-        self, update: str, values: dict[str, AttributeValueTypeDef], redrives: int
+        self, update: str, values: dict[str, AttributeValueTypeDef], redrives: int, condition: str = ""
     ) -> tuple[bool, Mapping[str, Any]]:
         """Change the row unless the execution was stopped since that redrive; return if so, and the row as it is."""
         with named_failures():
@@ -76,7 +91,8 @@ class ExecutionNotes:
                     TableName=self._table,
                     Key=self._key,
                     UpdateExpression=update,
-                    ConditionExpression="attribute_not_exists(stoppedRedrives) OR stoppedRedrives < :redrives",
+                    ConditionExpression="(attribute_not_exists(stoppedRedrives) OR stoppedRedrives < :redrives)"
+                    + condition,
                     ExpressionAttributeValues=values | {":redrives": {"N": str(redrives)}, ":expires": _expiry()},
                     ReturnValues="ALL_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",

@@ -55,7 +55,9 @@ class TaskSubmitter:
                 row = self.tokens.save_token(name, kind, task)
                 # After the row, which whoever stops the execution looks for once the name is noted.
                 if not self.notes(task.execution_arn).add_statement(name, task.redrives):
-                    raise ExecutionStopped(f"execution {task.execution_arn} was stopped: nothing was submitted for it.")
+                    raise ExecutionStopped(
+                        f"execution {task.execution_arn} was stopped or redriven since: nothing was submitted."
+                    )
                 statement_id = row.statement_id or self._execute(row, statement)
             else:
                 row = self.tokens.save_token(name, kind, task)
@@ -87,6 +89,8 @@ class TaskSubmitter:
         anew = statement_name(kind, task, task.redrives)
         if not task.redrives:
             return anew
+        # Before looking: an attempt of the run before that is still under way is found, or refused.
+        self.notes(task.execution_arn).begin_redrive(task.redrives)
         names = (statement_name(kind, task, redrives) for redrives in range(task.redrives, -1, -1))
         last = next(filter(None, map(self.tokens.find, names)), None)
         if last is None:

@@ -32,6 +32,7 @@ UNTYPED: list[object] = [5, True, "2026-11-25", "text"]
 _FNV_HASH_OF_ONE = -5968735742475085980
 # The sample procedure takes less than a second, in which its execution is to be stopped.
 _TRIES_TO_STOP = 5
+_SECONDS_TO_CANCEL = 120
 
 
 class Outcome(StrEnum):
@@ -323,6 +324,26 @@ def redrive(stack: Stack) -> Verdict:
     return _once(stack, stack.wait(arn), sample)
 
 
+def stop(stack: Stack) -> Verdict:
+    """The statement of an execution that is stopped is cancelled within two minutes."""
+    states = stack.client("stepfunctions")
+    for _ in range(_TRIES_TO_STOP):
+        arn = stack.start_call(_unique_sample())
+        stack.wait_for_statement(arn)
+        states.stop_execution(executionArn=arn)
+        if stack.wait(arn).status != "ABORTED":
+            continue
+        statuses = {row["status"] for row in stack.ended_statements(arn, _SECONDS_TO_CANCEL)}
+        if "ABORTED" in statuses:
+            return confirmed("Redshift says that the statement was aborted")
+        if not statuses:
+            return otherwise(
+                f"the statement's end was not noted within {_SECONDS_TO_CANCEL} seconds",
+                "the watchdog will, within five minutes: see why the status event did not come, or StopExecution fails",
+            )
+    return not_seen("the statements ended before they could be cancelled", "run this item again")
+
+
 def inside_a_vpc(stack: Stack) -> Verdict:
     """Functions inside a VPC need endpoints for redshift-data, states, dynamodb and s3 alone."""
     function = stack.physical_ids["RedshiftRunSpsFunction"]
@@ -362,6 +383,7 @@ ITEMS: dict[str, Callable[[Stack], Verdict]] = {
     "spent-client-token": spent_client_token,
     "lost-event": lost_event,
     "redrive": redrive,
+    "stop": stop,
     "inside-a-vpc": inside_a_vpc,
     "throttled-target": throttled_target,
 }

@@ -117,6 +117,17 @@ class Stack:
                 return
             pause(executions.POLL_SECONDS)
 
+    def ended_statements(self, execution_arn: str, seconds: float) -> list[dict[str, str]]:
+        """The token table's rows of an execution, once all have ended; none if they have not after so many seconds."""
+        deadline = time.monotonic() + seconds
+        rows = self.token_rows(execution_arn)
+        while not all("endedAt" in row for row in rows):
+            if time.monotonic() > deadline:
+                return []
+            pause(executions.POLL_SECONDS)
+            rows = self.token_rows(execution_arn)
+        return rows
+
     def states_entered(self, execution: Execution) -> list[str]:
         """The states of an execution, in the order in which it entered them."""
         pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution.arn)

@@ -154,6 +154,29 @@ def test_an_execution_that_ends_before_it_can_be_stopped_is_not_redriven(
     assert len({call["event_message"] for call in stack.calls}) == len(stack.calls) > 1
 
 
+@pytest.mark.parametrize(
+    ("execution", "rows", "outcome"),
+    [
+        ("ABORTED", [{"status": "ABORTED", "endedAt": "1"}], Outcome.CONFIRMED),
+        ("ABORTED", [{"status": "SUBMITTED"}], Outcome.OTHERWISE),
+        ("ABORTED", [{"status": "FINISHED", "endedAt": "1"}], Outcome.NOT_SEEN),
+        ("SUCCEEDED", [], Outcome.NOT_SEEN),
+    ],
+)
+def test_a_stop_is_judged_by_how_the_statement_ended(
+    session: boto3.Session,
+    monkeypatch: pytest.MonkeyPatch,
+    execution: str,
+    rows: list[dict[str, str]],
+    outcome: Outcome,
+) -> None:
+    stack = Answers(session)
+    monkeypatch.setattr("tests.aws.items._SECONDS_TO_CANCEL", 0)
+    monkeypatch.setattr(stack, "wait", lambda _: ended(execution))
+    monkeypatch.setattr(stack, "token_rows", lambda _: rows)
+    assert ITEMS["stop"](stack).outcome == outcome
+
+
 def test_a_statement_is_waited_for_until_its_id_is_noted(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

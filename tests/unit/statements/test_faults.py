@@ -19,7 +19,7 @@ from moto.dynamodb.models import dynamodb_backends
 import aws_clients
 import redshift_unload.app
 import step_function_callback.app
-from errors import TransientError
+from errors import PipelineError, TransientError
 from tests.unit.outside_calls import (
     ANSWER_LOST,
     FAULTS,
@@ -322,3 +322,39 @@ def test_what_the_watchdog_did_not_get_done_it_does_at_its_next_look(
             assert world.unfinished == []
         else:
             world.has_succeeded()
+
+
+def test_a_redrive_that_overtakes_the_attempt_before_it_runs_no_statement_beside_it(
+    make: Callable[..., World],
+) -> None:
+    """Whoever was to submit when the execution was stopped may begin late, or be slow, and nobody has told it yet."""
+    for number in itertools.count():
+        world = make()
+        calls: list[str] = []
+        late = dict(world.event)
+
+        def overtaken(
+            model: Any, number: int = number, world: World = world, calls: list[str] = calls, **_: Any
+        ) -> None:
+            calls.append(model.name)
+            if len(calls) == number + 1:
+                world.redrive()
+                world.submit()
+
+        client: Any = aws_clients.client
+        for service in ("dynamodb", "redshift-data"):
+            client(service).meta.events.register_first("before-call", overtaken, "overtaken")
+        with suppress(PipelineError):
+            world.pipeline.submit(late)
+        for service in ("dynamodb", "redshift-data"):
+            client(service).meta.events.unregister("before-call", unique_id="overtaken")
+        if len(calls) <= number:
+            assert number > 2
+            return
+        if world.failed:
+            world.retry()
+            world.submit()
+        assert len(world.redshift.ran) == 1, f"overtaken at call {number}, {calls[number]}"
+        world.redshift.end()
+        world.call_back()
+        assert world.pipeline.outcome(world.waiting)[0] == "SUCCEEDED"
