@@ -823,7 +823,7 @@ def test_every_cause_fits_and_keeps_its_advice(pipeline: Pipeline, payload: Any)
     assert pipeline.outcome(event["execution"]["Id"])[0] == "FAILED"
     (cause,) = pipeline.causes
     assert len(cause.encode()) <= 32_768
-    assert cause.endswith(("singleton, wait, timeout_seconds.", 'or public."My name".'))
+    assert cause.endswith(("timeout_seconds, mail_on_success.", 'or public."My name".'))
 
 
 def test_each_line_names_the_execution_and_the_statement(pipeline: Pipeline) -> None:
