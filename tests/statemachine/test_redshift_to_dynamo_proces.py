@@ -335,7 +335,8 @@ class TestMailOnSuccess:
 
     def test_the_report_of_a_dry_run_has_no_balance_to_mail(self, machine: Machine) -> None:
         report = {"table": "reviews", "rows": 5, "rows_to_write": 2}
-        assert self.run(machine, {"mail_on_success": True}, report).output == report
+        run = self.run(machine, {"mail_on_success": True}, report)
+        assert (run.output, run.states[-2:]) == (report, [MAIL, "Loaded"])
         assert machine.mails() == []
 
     @pytest.mark.parametrize("error", ["SNS.InvalidParameterException", "States.DataLimitExceeded"])
