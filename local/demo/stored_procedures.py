@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PROCEDURE = PROJECT / "scripts" / "sp_etl_log_etl_event.sql"
 MESSAGE = 'ETL Load Process started: it\'s "quoted", back\\slashed and $$priced$$ in €'
+TASK = "Run Stored Procedure"
 # What a statement goes through, in this order; it ends in one of the last two.
 STAGES = {
     "SUBMITTING": "the Lambda keeps the task's token in {table}",
@@ -101,9 +102,10 @@ class StatementProgress:
     def look(self) -> None:
         """Show what has happened since the last look."""
         self._states += self._history.look()
-        if self._states and not self._states_shown:
+        while TASK in self._states[self._states_shown :]:
             self._show_state()
-        self._look_at_statement()
+        if self._states_shown:
+            self._look_at_statement()
         while self._has_ended and self._states_shown < len(self._states):
             self._show_state()
 

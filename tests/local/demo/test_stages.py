@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from local.demo.history import History
 
 NAME = "redshift-storedproc-event-|1795374033|a28a"
+BEGUN = ["Time Limit Given?", "Take Usual Time Limit", "Run Stored Procedure"]
 SHOWN = [
-    "  → Run Stored Procedure",
+    *(f"  → {state}" for state in BEGUN),
     f"    {NAME}",
     "    SUBMITTING  the Lambda keeps the task's token in tokens",
     "    SUBMITTED   Redshift runs the statement; no Lambda waits",
@@ -64,13 +65,12 @@ def progress(dynamodb: DynamoDBClient, *looks: list[str]) -> StatementProgress:
 
 def test_all_between_two_looks(dynamodb: DynamoDBClient, capsys: pytest.CaptureFixture[str]) -> None:
     note(dynamodb, "FAILED")
-    progress(dynamodb, ["Run Stored Procedure", "Notify Support"]).look()
+    progress(dynamodb, [*BEGUN, "Notify Support"]).look()
     assert capsys.readouterr().out.splitlines() == SHOWN
 
 
 def test_a_look_at_each_moment(dynamodb: DynamoDBClient, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = progress(dynamodb, ["Run Stored Procedure"])
-    shown.look()
+    shown = progress(dynamodb, BEGUN[:1], BEGUN[1:])
     for status in ("SUBMITTING", "SUBMITTED", "SUBMITTED", "FAILED"):
         note(dynamodb, status)
         shown.look()
@@ -81,7 +81,7 @@ def test_a_task_that_goes_on_before_its_statements_end_is_noted(
     dynamodb: DynamoDBClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     note(dynamodb, "SUBMITTED")
-    shown = progress(dynamodb, ["Run Stored Procedure", "Notify Support"])
+    shown = progress(dynamodb, [*BEGUN, "Notify Support"])
     shown.look()
     assert capsys.readouterr().out.splitlines() == SHOWN[:-2]
     note(dynamodb, "FAILED")
@@ -92,4 +92,4 @@ def test_a_task_that_goes_on_before_its_statements_end_is_noted(
 def test_an_end_that_nobody_expected_ends_the_demo(dynamodb: DynamoDBClient) -> None:
     note(dynamodb, "ABORTED")
     with pytest.raises(DemoFailedError, match="ABORTED"):
-        progress(dynamodb, ["Run Stored Procedure"]).look()
+        progress(dynamodb, BEGUN).look()

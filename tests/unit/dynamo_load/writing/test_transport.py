@@ -486,7 +486,8 @@ def test_rows_of_several_requests_that_were_left_go_together(write_to: WriteTo) 
         assert report.violations == []
     # Nearly two of three batches are left with a row or two.
     assert report.answers["unprocessed"] > 150
-    assert report.requests < 400 + 150
+    # Alone, each of them would take a request of its own.
+    assert report.requests - 400 < 0.8 * report.answers["unprocessed"]
     assert reported_once(writer)
 
 
