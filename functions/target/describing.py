@@ -36,15 +36,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConfiguredTarget:
-    """The stack's own table, and the attribute by which its items are to expire, if they are."""
+    """The table that the stack loads, and the attribute by which its items are to expire, if they are.
+
+    `unloadable` are the tables of the stack's own accounts, which nothing is ever loaded into.
+    """
 
     name: str
     ttl_attribute: str | None = None
+    unloadable: frozenset[str] = frozenset()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read TARGET_TABLE, and TTL_ATTRIBUTE, which may be empty. Raises MissingConfiguration."""
-        return cls(required(environment, "TARGET_TABLE"), environment.get("TTL_ATTRIBUTE") or None)
+        """Read TARGET_TABLE, LEDGER_TABLE and META_TABLE, and TTL_ATTRIBUTE, which may be empty.
+
+        Raises MissingConfiguration.
+        """
+        return cls(
+            required(environment, "TARGET_TABLE"),
+            environment.get("TTL_ATTRIBUTE") or None,
+            frozenset((required(environment, "LEDGER_TABLE"), required(environment, "META_TABLE"))),
+        )
 
 
 def loadable_tables(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -58,8 +69,11 @@ def requested_target(
     """The table that is to be loaded, as DynamoDB describes it: the input's (None: the configured one).
 
     The configured table must have time to live by the configured attribute, if there is one. Another must be
-    `loadable`. Raises TableNotLoadable, TargetTableNotFound, TargetTtlMismatch, AwsUnavailable and AwsRefused.
+    `loadable`. Neither may be one of the stack's accounts, whatever a pattern says.
+    Raises TableNotLoadable, TargetTableNotFound, TargetTtlMismatch, AwsUnavailable and AwsRefused.
     """
+    if (asked := name or configured.name) in configured.unloadable:
+        raise TableNotLoadable(f"name another table: in {asked} the stack keeps its own accounts.")
     if name is None or name == configured.name:
         return _with_ttl(_described(dynamodb, configured.name), configured.ttl_attribute)
     if not any(fnmatchcase(name, pattern) for pattern in loadable):

@@ -8,7 +8,7 @@ class TargetTableNotFound(PipelineError):
 
 
 class TableNotLoadable(PipelineError):
-    """The input names a table that the stack's LoadableTables don't."""
+    """The input names a table that the stack's LoadableTables don't, or one in which the stack keeps its accounts."""
 
 
 class TargetTtlMismatch(PipelineError):

@@ -18,7 +18,7 @@ from locks.errors import TableIsBeingLoaded
 from locks.table import TableLock
 from statements.errors import InvalidIdentifier
 from target.errors import TableNotLoadable, TargetTableNotFound, TargetTtlMismatch
-from tests.unit.unload.conftest import EXECUTION, answer_calls, make_target, prepare, set_ttl
+from tests.unit.unload.conftest import ENVIRONMENT, EXECUTION, answer_calls, make_target, prepare, set_ttl
 from tests.unit.waiting_task import ACCOUNT, REGION
 from unload.errors import InvalidQuery
 
@@ -194,6 +194,18 @@ class TestAnotherTable:
         answer_calls("dynamodb.DescribeTable", 400, "AccessDeniedException", service="dynamodb")
         with pytest.raises(TableNotLoadable, match=rf"add {table} to .*reviews"):
             prepare({"target_table": table})
+
+    @pytest.mark.parametrize("variable", ["LEDGER_TABLE", "META_TABLE"])
+    @pytest.mark.parametrize("as_target", [False, True])
+    def test_the_stacks_own_accounts_are_never_loaded_whatever_the_patterns(
+        self, variable: str, as_target: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = ENVIRONMENT[variable]
+        monkeypatch.setenv("LOADABLE_TABLES", "*")
+        monkeypatch.setenv("TARGET_TABLE", own if as_target else "reviews")
+        answer_calls("dynamodb.DescribeTable", 400, "AccessDeniedException", service="dynamodb")
+        with pytest.raises(TableNotLoadable, match=rf"another table: in {own} "):
+            prepare({} if as_target else {"target_table": own})
 
     @pytest.mark.parametrize("name", [f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/reviews", "a", "x" * 256, "a/b", 5])
     def test_a_name_that_no_table_has_is_refused(self, name: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,6 +153,7 @@ def machine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Machine:
         monkeypatch,
         stage,
         DATA_BUCKET=stage.bucket,
+        META_TABLE="tokens",
         TARGET_TABLE=stage.name,
         TTL_ATTRIBUTE="",
         LOADABLE_TABLES="",
