@@ -203,6 +203,14 @@ def test_saved_queries_ask_for_what_functions_log() -> None:
             assert re.search(rf"\b{field}\b\s*[=:]", code), field
 
 
+def test_saved_queries_filter_by_comparisons_alone() -> None:
+    # "Use Boolean operators only in functions that return a value of TRUE or FALSE" (CloudWatch Logs guide).
+    for query in deployed().properties("AWS::Logs::QueryDefinition").values():
+        for words in re.findall(r"^\| filter (.+)$", query["QueryString"], flags=re.MULTILINE):
+            for condition in re.split(r" and | or ", words):
+                assert re.fullmatch(r"\w+ (=|like|in) .+", condition), query["Name"]
+
+
 def test_the_query_of_one_execution_looks_into_every_function_that_knows_executions() -> None:
     stack = deployed()
     (query,) = [q for q in stack.properties("AWS::Logs::QueryDefinition").values() if "One execution" in q["Name"]]
