@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import reviews_table
 from local.data_api import DataApi, SqlFailedError
 from local.demo.stored_procedures import PROCEDURE
+from local.redshift.api.target import CLUSTER_IDENTIFIER
 from local.stack import PROJECT, STACK_NAME, LocalAws, LocalAwsError, deploy
 
 if TYPE_CHECKING:
@@ -77,9 +78,12 @@ python -m local.sql your_tables.sql
 sam list stack-outputs --stack-name {STACK_NAME}
 sam logs --stack-name {STACK_NAME} --name RedshiftRunSpsFunction --start-time '1 hour ago'
 
-# Deploy a stack of your own here; its layers must be built for this machine instead of Lambda's:
+# Deploy a stack of your own here, its layers built for this machine instead of Lambda's. Answer {CLUSTER_IDENTIFIER} to
+# ClusterIdentifier; StackPrefix, DynamodbMetaTable and DynamodbTargetTable must not be those of the first stack.
+# Then preflight says which GRANT your tables need.
 LAYER_PLATFORM=host sam build --no-cached --build-dir .aws-sam/host
-sam deploy --guided --template-file .aws-sam/host/template.yaml
+sam deploy --guided --stack-name my-pipelines --template-file .aws-sam/host/template.yaml
+{PROGRAM} --stack my-pipelines preflight
 
 Ctrl-C stops all of it."""  # noqa: S608
 

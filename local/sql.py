@@ -24,15 +24,15 @@ def main() -> int:
     given = parser.parse_args().sql
     if "AWS_ENDPOINT_URL" not in os.environ:
         parser.error("AWS_ENDPOINT_URL is not set: paste what make local has printed")
-    text = Path(given).read_text(encoding="utf-8") if given.endswith(".sql") else given
     try:
+        text = Path(given).read_text(encoding="utf-8") if given.endswith(".sql") else given
         secret = boto3.client("secretsmanager").describe_secret(SecretId=SECRET_NAME)["ARN"]
         connection = {"ClusterIdentifier": CLUSTER_IDENTIFIER, "Database": DATABASE, "SecretArn": secret}
         data_api = DataApi(boto3.client("redshift-data"), connection)
         for statement in lexer.statements(text):
             for row in data_api.rows(statement):
                 print(json.dumps(row, ensure_ascii=False, default=str))
-    except (SqlFailedError, BotoCoreError, ClientError) as error:
+    except (OSError, SqlFailedError, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

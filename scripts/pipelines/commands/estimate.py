@@ -73,7 +73,7 @@ def command(context: Context, /, **given: Any) -> None:
         capacity = replace(described, warm=given["warm"] or described.warm)
         item_bytes = item_bytes or mean
     if not item_bytes:
-        raise click.UsageError("Give --item-bytes: the size of an item, in bytes, its attributes' names included.")
+        raise click.UsageError("Give --item-bytes: an item's size in bytes, with its attributes' names.")
     limits = LoadLimits(given["max_write_units"] or 0, given["loaders"], 0, given["headroom"])
     share = (_PERCENT if given["changed"] is None else given["changed"]) / _PERCENT
     asked = Asked(given["rows"], item_bytes, given["mode"], share, indexes, given["price"])

@@ -36,14 +36,15 @@ def command(context: Context, most: int, pipeline: str | None, outcome: str | No
         context.screen.document([documents.outcome(run) for run in runs])
     elif not runs:
         context.screen.line(f"No such runs yet. Start one: {context.command('run', '--help')}")
-    context.screen.table(
-        ("Started", "Run", "Took", "Outcome", "What came of it"),
-        [
-            (f"{run.started_at:%m-%d %H:%M}", run.name, duration(run.seconds()), run.status, _result(context, run))
-            for run in runs
-        ],
-        right=["Took"],
-    )
+    else:
+        context.screen.table(
+            ("Started", "Run", "Took", "Outcome", "What came of it"),
+            [
+                (f"{run.started_at:%m-%d %H:%M}", run.name, duration(run.seconds()), run.status, _result(context, run))
+                for run in runs
+            ],
+            right=["Took"],
+        )
 
 
 def _result(context: Context, run: Outcome) -> str:

@@ -236,6 +236,12 @@ def test_runs_are_listed_with_what_came_of_them(account: Account) -> None:
     assert [run["name"] for run in call("--json", "list", "--pipeline", "load", "--most", "1").document] == ["run-2"]
 
 
+def test_where_nothing_has_run_no_empty_table_is_shown(account: Account) -> None:
+    called = call("list")
+    assert (called.code, called.text.splitlines()[1:]) == (0, [])
+    assert called.text.startswith("No such runs yet.")
+
+
 def test_a_load_that_is_running_is_listed_with_its_rows_so_far(account: Account) -> None:
     states = listed()
     states["List Unloaded Files"]["Next"] = "Load Pieces"
