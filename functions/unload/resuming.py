@@ -60,8 +60,8 @@ def check_replayable(
         )
     if not over and last_load != plan.load_id and (last_load is None or _origin(s3, plan, last_load) != plan.origin):
         raise LoadNotReplayable(
-            f'give "write_over": true if the corrected rows shall replace whatever has their keys: {last_load} has '
-            f"changed table {plan.mapping.target.name} since load {plan.load_id}."
+            'give "write_over": true if the corrected rows shall replace whatever has their keys: '
+            f"{last_load or 'another load'} has changed table {plan.mapping.target.name} since load {plan.load_id}."
         )
 
 

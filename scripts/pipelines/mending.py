@@ -104,19 +104,19 @@ _RULES: tuple[tuple[str, Callable[[Stack, re.Match[str]], str]], ...] = (
     (r"authorized to (?:assume IAM Role|get credentials of role) (\S+)|permission denied.*assumerole", _attach),
     (rf"kms.*(?:{_ACCESS_DENIED})|(?:{_ACCESS_DENIED}).*kms", _allow_key),
     (_ACCESS_DENIED, _allow_bucket),
-    (
-        r"secret",
-        _say(
-            "See that DbSecretArn names a secret of this region, whose text is JSON with username and password, and "
-            "that its key's policy leaves it to IAM who decrypts by it."
-        ),
-    ),
     (r'database "?([^" ]+)"? does not exist', _say("Name a database that is there in the stack's RedshiftDbName.")),
     (
         r'relation "?([^" ]+)"? does not exist',
         _say(
             "Name a table that is there in the query (the stack's UnloadQuery). scripts/setup_redshift_table.sql makes "
             "that of the stack's default."
+        ),
+    ),
+    (
+        r"secret",
+        _say(
+            "See that DbSecretArn names a secret of this region, whose text is JSON with username and password, and "
+            "that its key's policy leaves it to IAM who decrypts by it."
         ),
     ),
 )

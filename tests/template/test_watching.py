@@ -211,8 +211,10 @@ def test_saved_queries_filter_by_comparisons_alone() -> None:
                 assert re.fullmatch(r"\w+ (=|like|in) .+", condition), query["Name"]
 
 
-def test_the_query_of_one_execution_looks_into_every_function_that_knows_executions() -> None:
-    stack = deployed()
-    (query,) = [q for q in stack.properties("AWS::Logs::QueryDefinition").values() if "One execution" in q["Name"]]
+@pytest.mark.parametrize("schedule", ["", "rate(1 day)"])
+@pytest.mark.parametrize("name", ["One execution", "Failures"])
+def test_a_query_for_failures_looks_into_every_function(name: str, schedule: str) -> None:
+    stack = deployed(LoadSchedule=schedule)
+    (query,) = [q for q in stack.properties("AWS::Logs::QueryDefinition").values() if name in q["Name"]]
     functions = {function["FunctionName"] for function in stack.properties("AWS::Lambda::Function").values()}
     assert {name.removeprefix("/aws/lambda/") for name in query["LogGroupNames"]} == functions

@@ -47,6 +47,7 @@ ROLE = "arn:aws:iam::123456789012:role/unload"
         ("StatementRefused", "Secrets Manager can't find the specified secret.", "DbSecretArn"),
         ("StatementFailed", 'FATAL: database "dev" does not exist', "RedshiftDbName"),
         ("StatementFailed", 'relation "public.reviews" does not exist', "UnloadQuery"),
+        ("StatementFailed", 'relation "public.secrets" does not exist', "UnloadQuery"),
         ("TargetTableNotFound", "table x does not exist", "Do: "),
         ("Unheard", "x", "docs/operating.md"),
     ],
