@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import boto3
@@ -13,8 +14,9 @@ from moto import mock_aws
 
 import aws_clients
 import start_scheduled.app
-from errors import AwsRefused, AwsUnavailable, InvalidInput
+from errors import AwsRefused, AwsUnavailable, InvalidInput, TransientError
 from executions.starting import Firing
+from tests.unit.outside_calls import FAULTS, Fault, KilledError, OutsideCalls, without_pauses
 from tests.unit.waiting_task import ACCOUNT, REGION, FunctionContext
 
 SCHEDULE = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/redshift-pipelines-LoadSchedule"
@@ -79,6 +81,18 @@ def test_a_second_firing_for_one_time_starts_nothing(machine: str, changes: Any,
         states().stop_execution(executionArn=execution["executionArn"])
     fire(machine, **changes)
     assert list(started(machine).values()) == [{"mode": "mirror"}]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_firing_that_goes_wrong_and_is_delivered_again_starts_one_execution(
+    machine: str, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    without_pauses(monkeypatch)
+    with suppress(KilledError, TransientError), OutsideCalls(fault, 0) as calls:
+        fire(machine)
+    assert calls.names == ["StartExecution"]
+    fire(machine)
+    assert started(machine) == {"redshift-pipelines-LoadSchedule-2026-11-26T030000Z": {"mode": "mirror"}}
 
 
 def test_other_times_and_other_schedules_start_executions_of_their_own(machine: str) -> None:

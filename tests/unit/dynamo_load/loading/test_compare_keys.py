@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from locks.table import TableLock
 from records.errors import RecordUnreadable
 from tests.unit.dynamo_load.conftest import EXECUTION, numbered, set_environment, with_keys
 from tests.unit.dynamo_load.loading.refreshes import MADE, Refreshes, RefreshLoad
+from tests.unit.outside_calls import KILLED_AFTER, KILLED_BEFORE, Fault, after_each_call
 from tests.unit.waiting_task import FunctionContext
 
 if TYPE_CHECKING:
@@ -58,6 +60,23 @@ def test_counting_twice_counts_once(table: Refreshes) -> None:
     load = table.begin(numbered(70), deletes=True)
     assert compare(load, 0) == compare(load, 0)
     assert compared(load) == Compared(known=100, vanished=30)
+
+
+@pytest.mark.parametrize("fault", [KILLED_BEFORE, KILLED_AFTER], ids=str)
+def test_a_comparison_that_is_killed_at_any_call_and_tried_again_counts_once(table: Refreshes, fault: Fault) -> None:
+    begun, before = table.begin(numbered(70), deletes=True), table.stage.items()
+    numbers = count()
+
+    def anew() -> RefreshLoad:
+        return replace(begun, plan=replace(begun.plan, load_id=f"attempted-{next(numbers)}"))
+
+    def run(load: RefreshLoad) -> None:
+        compare(load, 0)
+
+    for load, _ in after_each_call(anew, run, fault):
+        run(load)
+        assert compared(load) == Compared(known=100, vanished=30)
+    assert table.stage.items() == before
 
 
 def test_as_many_are_deleted_as_were_counted(table: Refreshes) -> None:

@@ -32,6 +32,7 @@ from target.describing import ConfiguredTarget, requested_target
 from telemetry import metrics
 from tests.unit.dynamo_load.conftest import EXECUTION, not_utf8, set_environment
 from tests.unit.dynamo_load.loading.refreshes import hashed
+from tests.unit.outside_calls import KILLED_AFTER, after_each_call
 from tests.unit.waiting_task import FunctionContext
 from unload.errors import LoadNotReplayable
 from unload.work_list import as_json
@@ -141,6 +142,12 @@ class Machine:
         body = lines if isinstance(lines, bytes) else "\n".join(map(json.dumps, lines)).encode()
         self.stage.aws.s3.put_object(Bucket=self.stage.bucket, Key=f"corrected/{load_id}/{name}", Body=body)
 
+    def stored(self) -> dict[str, bytes]:
+        """All that is in the bucket."""
+        s3, bucket = self.stage.aws.s3, self.stage.bucket
+        keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
     def state(self) -> TableState | None:
         """What is noted of the table."""
         return TableStates(self.stage.aws.dynamodb, self.stage.ledger_table, self.stage.name, EXECUTION).read()
@@ -219,6 +226,25 @@ class TestACorrectedCopy:
         prepared = machine.prepare("monday")
         plans = [redshift_unload_s3_list.app.handler(prepared, CONTEXT)["plan"] for _ in range(2)]
         assert plans[0] == plans[1]
+
+    def test_planning_that_is_killed_at_any_call_and_tried_again_comes_to_the_same(self, machine: Machine) -> None:
+        machine.load(priced(["a", "b"], [NAN, NAN]))
+        machine.correct(machine.rejects())
+        before = machine.stored()
+        prepared = machine.prepare("monday")
+        plan = redshift_unload_s3_list.app.handler(prepared, CONTEXT)
+        undisturbed, state = machine.stored(), machine.state()
+
+        def anew() -> None:
+            for key in machine.stored().keys() - before.keys():
+                machine.stage.aws.s3.delete_object(Bucket=machine.stage.bucket, Key=key)
+
+        def run(_: None) -> None:
+            redshift_unload_s3_list.app.handler(prepared, CONTEXT)
+
+        for _ in after_each_call(anew, run, KILLED_AFTER):
+            assert redshift_unload_s3_list.app.handler(prepared, CONTEXT) == plan
+            assert (machine.stored(), machine.state()) == (undisturbed, state)
 
     def test_the_rejects_of_a_replay_can_be_replayed_in_turn(self, machine: Machine) -> None:
         machine.load(priced(["a"], [NAN]))
