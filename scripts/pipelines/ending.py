@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from scripts.pipelines.runs.model import Outcome
 
 ENDS = {"FAILED": "failed", "TIMED_OUT": "ran out of time", "ABORTED": "was stopped"}
+STOPPED = "Somebody stopped it. Redrive the execution to go on, or start anew."
+"""What to do about a run that was stopped: the runbook has no section on it, as it ends with no error."""
 
 
 def show_end(context: Context, run: Outcome) -> None:

@@ -123,6 +123,7 @@ def download(context: Context, run: str, file: Path, reason: str | None) -> None
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @click.option("--dry-run", is_flag=True, default=None, help="Only report what loading them would take")
 @click.option("--write-over", is_flag=True, default=None, help="Also over what later loads have written")
+@click.option("--rejects-allowed", type=int, metavar="NUMBER", help="Rejected rows that the load survives")
 @click.option("--name", metavar="NAME", help="The run's name  [default: made of the time]")
 @every_option
 @pass_context
@@ -131,6 +132,7 @@ def send(
     file: Path,
     dry_run: bool | None,
     write_over: bool | None,
+    rejects_allowed: int | None,
     name: str | None,
     every: float,
 ) -> None:
@@ -150,7 +152,13 @@ def send(
     with named_failures():
         context.stack.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
     context.screen.line(f"{file} is at s3://{bucket}/{key}.")
-    start_load(context, {"replay": load_id, "dry_run": dry_run, "write_over": write_over}, name=name, every=every)
+    fields = {
+        "replay": load_id,
+        "dry_run": dry_run,
+        "write_over": write_over,
+        "rejects_allowed": rejects_allowed,
+    }
+    start_load(context, fields, name=name, every=every)
 
 
 def _rows(context: Context, run: str | None) -> tuple[str, Iterator[RejectedRow]]:

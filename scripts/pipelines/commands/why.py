@@ -10,7 +10,7 @@ import click
 
 from scripts.pipelines import documents
 from scripts.pipelines.context import Context, examples, pass_context
-from scripts.pipelines.ending import ENDS
+from scripts.pipelines.ending import ENDS, STOPPED
 from scripts.pipelines.runbook import advice
 from scripts.pipelines.runs.rejects import rejected_rows
 from scripts.pipelines.wording import count, duration, moment
@@ -98,7 +98,7 @@ def _tell_end(context: Context, run: Run) -> None:
     if run.cause:
         screen.line(run.cause, indent=2)
     if run.status == "ABORTED":
-        screen.line("Somebody stopped it. Redrive the execution to go on, or start anew.", indent=2)
+        screen.line(STOPPED, indent=2)
     shown = [stage for stage in run.stages if stage.failures]
     for stage in shown:
         last = stage.failures[-1]

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from scripts.pipelines.ending import STOPPED
 from scripts.pipelines.report.balance import Rejects
 from scripts.pipelines.report.contents import contents
 from scripts.pipelines.report.page import page
@@ -32,9 +33,15 @@ def write_report(run: Run, stack: Stack, path: Path, *, looked_at: datetime) -> 
         _rejects(run, stack),
         stack=stack.name,
         looked_at=looked_at,
-        advice=(advice(run.error) or "") if run.error else "",
+        advice=_advice(run),
     )
     path.write_text(page(told), encoding="utf-8")
+
+
+def _advice(run: Run) -> str:
+    if run.error:
+        return advice(run.error) or ""
+    return STOPPED if run.status == "ABORTED" else ""
 
 
 def _rejects(run: Run, stack: Stack) -> Rejects:

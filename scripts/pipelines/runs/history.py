@@ -24,13 +24,26 @@ _FAILURE_DETAILS = (
     "evaluationFailedEventDetails",
 )
 
+_ENDS = frozenset({"ExecutionAborted", "ExecutionFailed", "ExecutionTimedOut"})
+
 
 def stages(events: Iterable[Mapping[str, Any]], ended_at: datetime | None) -> tuple[Stage, ...]:
-    """The states that were visited, in their order; one that was left without a word ended when the next began."""
+    """The states that were visited, in their order; one that was left without a word ended when the next began.
+
+    A state that was left when the execution ended, and is gone on with after a redrive, was visited twice: the time
+    between is no state's. Step Functions doesn't enter it anew.
+    """
     visited: list[Stage] = []
+    redriven_at: datetime | None = None
     for event in events:
         at = event["timestamp"]
-        if entered := event.get("stateEnteredEventDetails"):
+        entered = event.get("stateEnteredEventDetails")
+        if redriven_at and visited and not entered:
+            visited.append(replace(visited[-1], entered_at=redriven_at, left_at=None, failures=(), output=None))
+        redriven_at = at if event["type"] == "ExecutionRedriven" else None
+        if event["type"] in _ENDS:
+            _leave(visited, at)
+        elif entered:
             _leave(visited, at)
             visited.append(Stage(entered["name"], event["type"].removesuffix("StateEntered"), at, None, (), None))
         elif exited := event.get("stateExitedEventDetails"):

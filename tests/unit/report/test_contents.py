@@ -214,6 +214,12 @@ class TestProcedure:
         assert "<p>Look at Redshift.</p>" in page
         assert "StatementFailed" in page
 
+    def test_a_stopped_one_says_why_though_it_has_no_error(self) -> None:
+        page = report(replace(made_runs.procedure(), status="ABORTED", cause="stopped by command line"))
+        assert "Why it was stopped" in page
+        assert '<p class="cause">stopped by command line</p>' in page
+        assert "Why it" not in report(made_runs.procedure())
+
 
 class TestBill:
     def test_writes_are_what_dynamodb_counted_and_the_rest_follows_its_formula(self) -> None:

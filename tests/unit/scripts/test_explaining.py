@@ -163,14 +163,19 @@ def test_corrected_rows_are_put_beside_their_load_and_replayed(rejected: Account
     )
     file.write_text(file.read_text().replace('"review_id": null', '"review_id": "R1"'))
     rejected.script("load", {})
-    called = call("rejects", "send", str(file), "--name", "again", "--write-over", "--every", "0.1")
+    called = call(
+        "rejects", "send", str(file), "--name", "again", "--write-over", "--rejects-allowed", "1", "--every", "0.1"
+    )
     assert called.code == 0, called
     key = "corrected/nightly-0f1e2d3c/corrected.jsonl"
     assert f"{file} is at s3://{BUCKET}/{key}.\nagain is started on pipelines.\n" in called.text
     body = rejected.stack.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
     assert [json.loads(line)["row"].get("review_id") for line in body.split("\n")[:-1]] == ["R1", "", None]
     (run,) = call("--json", "list", "--most", "1").document
-    assert (run["name"], run["input"]) == ("again", {"replay": "nightly-0f1e2d3c", "write_over": True})
+    assert (run["name"], run["input"]) == (
+        "again",
+        {"replay": "nightly-0f1e2d3c", "write_over": True, "rejects_allowed": 1},
+    )
 
 
 @pytest.mark.parametrize(

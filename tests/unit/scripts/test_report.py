@@ -57,6 +57,18 @@ def test_it_goes_to_a_folder_of_reports_and_a_second_one_takes_the_place_of_the_
     assert "Succeeded" in (tmp_path / "reports/run-1.html").read_text(encoding="utf-8")
 
 
+def test_one_that_was_stopped_says_how_to_go_on(account: Account, tmp_path: Path) -> None:
+    waits = {"Type": "Wait", "Seconds": 3600, "Next": "End"}
+    account.script("load", {"Unload Redshift Table": waits})
+    account.run("load", until="Unload Redshift Table")
+    call("stop", "run-1")
+    file = tmp_path / "report.html"
+    assert call("report", "run-1", "--to", str(file)).code == 0
+    page = file.read_text(encoding="utf-8")
+    assert "Why it was stopped" in page
+    assert "Redrive the execution to go on" in page
+
+
 def test_one_that_can_not_be_written_is_refused_with_what_to_do(account: Account, tmp_path: Path) -> None:
     account.run("procedure")
     (tmp_path / "file").touch()

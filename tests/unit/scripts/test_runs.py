@@ -65,6 +65,29 @@ def test_a_state_that_lasts_has_no_end_and_one_left_without_a_word_ends_with_the
     assert last.seconds(BEGIN + timedelta(seconds=9)) == 2
 
 
+def test_the_time_between_an_end_and_a_redrive_is_no_states() -> None:
+    history = [
+        entered(0, "Run Stored Procedure"),
+        event(8, "TaskFailed", taskFailedEventDetails={"error": "RedshiftBusy", "cause": "wait"}),
+        event(9, "ExecutionAborted", executionAbortedEventDetails={}),
+        event(70, "ExecutionRedriven", executionRedrivenEventDetails={"redriveCount": 1}),
+        event(70, "TaskScheduled", taskScheduledEventDetails={}),
+        event(72, "TaskStateExited", stateExitedEventDetails={"name": "Run Stored Procedure", "output": '{"rows": 1}'}),
+        entered(72, "End"),
+        event(73, "ExecutionFailed", executionFailedEventDetails={}),
+        event(99, "ExecutionRedriven", executionRedrivenEventDetails={"redriveCount": 2}),
+        entered(99, "End"),
+    ]
+    visited = stages(history, BEGIN + timedelta(seconds=100))
+    assert [(stage.name, stage.seconds(), len(stage.failures)) for stage in visited] == [
+        ("Run Stored Procedure", 9, 1),
+        ("Run Stored Procedure", 2, 0),
+        ("End", 1, 0),
+        ("End", 1, 0),
+    ]
+    assert [stage.output for stage in visited[:2]] == [None, {"rows": 1}]
+
+
 def test_a_load_has_its_plan_and_its_pieces(account: Account) -> None:
     account.script("load", listed())
     arn = account.run("load", {"dry_run": False})
