@@ -171,7 +171,10 @@ class Checks:
             return Finding(what, Verdict.WELL, f"{worded} was unloaded and fits the table. {warnings}".rstrip())
         error, cause = run.error or run.status, run.cause or ""
         return Finding(
-            what, Verdict.FAULT, f"{worded} was not unloaded. {error}: {cause}", mend(self._stack, error, cause)
+            what,
+            Verdict.FAULT,
+            f"{worded} was not unloaded. {error}: {cause}",
+            mend(self._stack, self._query, error, cause),
         )
 
     def _run_to_its_end(self, payload: Mapping[str, Any]) -> Outcome:

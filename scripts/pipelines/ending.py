@@ -15,6 +15,13 @@ ENDS = {"FAILED": "failed", "TIMED_OUT": "ran out of time", "ABORTED": "was stop
 STOPPED = "Somebody stopped it. Redrive the execution to go on, or start anew."
 """What to do about a run that was stopped: the runbook has no section on it, as it ends with no error."""
 
+# By which write units a figure of a dry run goes, and to what it is rounded.
+_ROUNDED = {
+    "dollars": ("write_units", 0.01),
+    "minutes": ("write_units", 0.1),
+    "full_load_dollars": ("full_load_write_units", 0.01),
+}
+
 
 def show_end(context: Context, run: Outcome) -> None:
     """Say how it ended, what became of the rows, and what to do next."""
@@ -40,7 +47,7 @@ def show_end(context: Context, run: Outcome) -> None:
             screen.hint("See the rejected rows", context.command("rejects", "show", run.name))
     else:
         screen.line("A dry run: nothing was written to the table.", indent=2)
-        screen.pairs([(name, _value(value)) for name, value in output.items()])
+        screen.pairs([(name, _estimated(name, output)) for name in output])
 
 
 def rows_balance(output: dict[str, Any]) -> str:
@@ -53,12 +60,23 @@ def rows_balance(output: dict[str, Any]) -> str:
 
 
 def _effort(output: dict[str, Any]) -> str:
-    words = [f"{output['rows_per_second']:,.0f} rows/s", f"{output['write_units']:,.0f} write units"]
+    words = [f"{output['write_units']:,.0f} write units"]
+    # Of a load that had nothing left to write there is no rate to tell.
+    if round(output["rows_per_second"]):
+        words.insert(0, f"{output['rows_per_second']:,.0f} rows/s")
     if output["write_units_saved"]:
         words.append(f"{output['write_units_saved']:,} saved")
     if output["rows_throttled"]:
         words.append(f"throttled for {duration(output['throttled_seconds'])}")
     return ", ".join(words)
+
+
+def _estimated(name: str, output: dict[str, Any]) -> str:
+    """A figure of a dry run; what is little and not nothing isn't told as 0."""
+    units, least = _ROUNDED.get(name, ("", 0))
+    if output[name] == 0 and output.get(units):
+        return f"< {least}"
+    return _value(output[name])
 
 
 def _value(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dynamo_load.duration import duration
 from scripts.pipelines import prices
-from scripts.pipelines.wording import count
+from scripts.pipelines.wording import count, dollars
 from scripts.pipelines.wording import duration as worded
 from unload.buckets import buckets_for
 from unload.work_list import rows_per_piece
@@ -107,16 +107,16 @@ def estimate(asked: Asked, limits: LoadLimits, capacity: WriteCapacity) -> list[
             'docs/scaling.md, "How many loaders"',
         ),
         Figure(
-            "DynamoDB", dynamodb, "dollars", f"${dynamodb:,.2f}", f"{charged:,} x ${asked.dollars:g} / 1,000,000",
+            "DynamoDB", dynamodb, "dollars", dollars(dynamodb), f"{charged:,} x ${asked.dollars:g} / 1,000,000",
             "AWS's price list, on demand; --price for another region",
         ),
         Figure(
-            "Lambda", lambdas, "dollars", f"${lambdas:,.2f}",
+            "Lambda", lambdas, "dollars", dollars(lambdas),
             f"{loaders} x {seconds:,.0f} s x ${_DOLLARS_PER_LOADER_SECOND:.9f}",
             'docs/performance.md, "What this means on Lambda"',
         ),
         Figure(
-            "Step Functions", transitions, "dollars", f"${transitions:,.2f}",
+            "Step Functions", transitions, "dollars", dollars(transitions),
             f"{pieces:,} x {prices.TRANSITIONS_PER_PIECE} transitions x ${prices.PER_THOUSAND_TRANSITIONS:g} / 1,000",
             "docs/scaling.md",
         ),

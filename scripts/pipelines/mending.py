@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
     from scripts.pipelines.stack import Stack
 
-_NAME = r'"[^"]+"|[^\s";,)]+'
+_NAME = r'(?:"[^"]+"|[^\s";,)])+'
 _ACCESS_DENIED = r"access ?denied|not authorized to perform|status code: 403|status 403"
 
+_REFUSED_TABLE = rf"(permission denied for (?:relation|table|view) )({_NAME})"
 
-def mend(stack: Stack, error: str, cause: str) -> str:
-    """What to do about a failure of a load or a procedure: by Redshift's words, else what the runbook says."""
+
+def mend(stack: Stack, query: str, error: str, cause: str) -> str:
+    """What to do about a failure of a load by this query: by Redshift's words, else what the runbook says."""
+    cause = re.sub(_REFUSED_TABLE, lambda found: f"{found[1]}{_qualified(found[2], query)}", cause, flags=re.IGNORECASE)
     for pattern, make in _RULES:
         if found := re.search(pattern, cause, re.IGNORECASE | re.DOTALL):
             return make(stack, found)
@@ -37,6 +40,15 @@ def database_user(stack: Stack) -> str:
 def unload_role(stack: Stack) -> str:
     """The role that Redshift writes to the bucket with, as the stack names it."""
     return stack.parameters.get("UnloadRole") or "default"
+
+
+def _qualified(name: str, query: str) -> str:
+    """A table, which Redshift's message names without its schema, as the query names it; the name if it doesn't."""
+    plain = re.escape(name.strip('"'))
+    named = re.findall(
+        rf"\b(?:FROM|JOIN)\s+((?:(?:\"[^\"]+\"|[\w$]+)\.)+(?:\"{plain}\"|{plain}(?![\w$.])))", query, re.IGNORECASE
+    )
+    return str(named[0]) if len({table.lower() for table in named}) == 1 else name
 
 
 def _grant(right: str) -> Callable[[Stack, re.Match[str]], str]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _TENTHS_BELOW = 10
+_CENT = 0.01
 
 
 def duration(seconds: float) -> str:
@@ -33,3 +34,10 @@ def moment(at: datetime) -> str:
 def count(number: float, noun: str) -> str:
     """Such as `1 row`, `20,000 rows`."""
     return f"{number:,.0f} {noun}" + ("" if number == 1 else "s")
+
+
+def dollars(amount: float) -> str:
+    """An amount of US dollars; of less than a cent two digits that aren't 0."""
+    if 0 < amount < _CENT:
+        return f"${amount:.2g}" if amount >= 0.0001 else "< $0.0001"  # noqa: PLR2004
+    return f"${amount:,.2f}"

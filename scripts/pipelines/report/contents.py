@@ -13,7 +13,7 @@ from scripts.pipelines.report.curve import curve
 from scripts.pipelines.report.drawing import TimeAxis
 from scripts.pipelines.report.timeline import loaders, states
 from scripts.pipelines.runs.model import Pipeline
-from scripts.pipelines.wording import duration, moment
+from scripts.pipelines.wording import dollars, duration, moment
 from statements.names import StatementKind
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _subtitle(run: Run) -> str:
 
 def _figures(run: Run, bill: costs.Bill, axis: TimeAxis) -> list[Figure]:
     took = Figure("Took", duration(axis.seconds), "so far" if run.is_running else "from start to end")
-    cost = Figure("Cost", words.dollars(bill.total), "without Redshift's own")
+    cost = Figure("Cost", dollars(bill.total), "without Redshift's own")
     if not run.load:
         waiting = [statement for statement in run.statements if statement.seconds is not None]
         redshift = sum(statement.seconds or 0.0 for statement in waiting)
@@ -216,7 +216,7 @@ def _figures(run: Run, bill: costs.Bill, axis: TimeAxis) -> list[Figure]:
         took = Figure("To go", duration(left), f"at that pace; {duration(axis.seconds)} so far")
     if not total.units_saved or plan.dry_run:
         return [first, rate, took, cost]
-    saved = Figure("Saved", words.dollars(bill.total_saved), f"{words.count(total.unchanged)} rows unchanged")
+    saved = Figure("Saved", dollars(bill.total_saved), f"{words.count(total.unchanged)} rows unchanged")
     return [first, rate, took, cost, saved]
 
 

@@ -17,7 +17,7 @@ WIDTH = 1_000
 _LEAST_BAR = 3
 _TICKS = 6
 _STEPS = tuple(
-    [1, 2, 5, 10, 15, 30]
+    [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30]
     + [60 * step for step in (1, 2, 5, 10, 15, 30)]
     + [3_600 * step for step in (1, 2, 3, 6, 12)]
     + [86_400 * step for step in (1, 2, 7)]
@@ -57,10 +57,11 @@ class TimeAxis:
         return min(max((at - self.begin) / self.seconds, 0.0), 1.0) * WIDTH
 
     def ticks(self) -> list[Tick]:
-        """Round numbers of seconds, minutes, hours or days since the beginning, some six of them at most."""
+        """Round numbers of seconds (or parts of one), minutes, hours or days since the beginning, some six at most."""
         step = next((step for step in _STEPS if self.seconds / step <= _TICKS), _STEPS[-1])
         return [
-            Tick(round(self.place(self.begin + at)), _elapsed(at, step)) for at in range(0, int(self.seconds) + 1, step)
+            Tick(round(self.place(self.begin + number * step)), _elapsed(number * step, step))
+            for number in range(int(self.seconds / step) + 1)
         ]
 
     def bars(self, spans: Iterable[Span], height: int) -> str:
@@ -72,11 +73,11 @@ class TimeAxis:
         )
 
 
-def _elapsed(at: int, step: int) -> str:
+def _elapsed(at: float, step: float) -> str:
     for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if step % unit == 0:
-            return f"{at // unit} {name}" if at else "0"
-    return f"{at} s" if at else "0"
+            return f"{at / unit:g} {name}" if at else "0"
+    return f"{at:g} s" if at else "0"
 
 
 def _bar(left: int, width: int, top: int, height: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from scripts.pipelines.report import words
+from scripts.pipelines.wording import dollars
 
 if TYPE_CHECKING:
     from scripts.pipelines.report.contents import Contents
@@ -29,5 +29,5 @@ def page(contents: Contents) -> str:
     css = (_HERE / "page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     return environment.get_template("page.html.j2").render(
-        page=contents, dollars=words.dollars, css=css, css_hash=f"sha256-{digest}"
+        page=contents, dollars=dollars, css=css, css_hash=f"sha256-{digest}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-_CENT = 0.01
 _KILO = 1_000
 
 
@@ -30,13 +29,6 @@ def share(part: float, whole: float) -> str:
     if part < whole and percent > 99.9:  # noqa: PLR2004
         return "> 99.9 %"
     return f"{percent:.3g} %"
-
-
-def dollars(amount: float) -> str:
-    """An amount of US dollars; of less than a cent two digits that aren't 0."""
-    if 0 < amount < _CENT:
-        return f"${amount:.2g}" if amount >= 0.0001 else "< $0.0001"  # noqa: PLR2004
-    return f"${amount:,.2f}"
 
 
 def size(number: float) -> str:

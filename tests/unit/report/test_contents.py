@@ -15,6 +15,7 @@ from scripts.pipelines.report import costs, words
 from scripts.pipelines.report.balance import Rejects
 from scripts.pipelines.report.contents import Contents, contents
 from scripts.pipelines.runs.model import Failure, Load, Run
+from scripts.pipelines.wording import dollars
 from target.table import WriteCapacity
 from tests.unit.report import made_runs
 from tests.unit.report.conftest import NONE_REJECTED, report
@@ -233,7 +234,7 @@ class TestBill:
         assert cost["Step Functions"].arithmetic == "137 state transitions x $0.025 per 1,000"
         assert cost["Unloaded files"].dollars == pytest.approx(310 * 2_000_000 / 1024**3 * 0.5 * 0.023)
         assert found.bill.total == pytest.approx(sum(line.dollars for line in found.bill.cost))
-        assert figures(found)["Cost"] == words.dollars(found.bill.total)
+        assert figures(found)["Cost"] == dollars(found.bill.total)
         assert all(line.source.partition("https://")[2] for line in (*found.bill.cost, *found.bill.saved))
 
     def test_what_unchanged_rows_would_have_cost_is_saved(self) -> None:
@@ -284,10 +285,10 @@ class TestBill:
         (words.share(1, 10_000_000), "< 0.1 %"),
         (words.share(9_999_999, 10_000_000), "> 99.9 %"),
         (words.share(3, 3), "100 %"),
-        (words.dollars(0), "$0.00"),
-        (words.dollars(0.000001), "< $0.0001"),
-        (words.dollars(0.0004321), "$0.00043"),
-        (words.dollars(1234.5), "$1,234.50"),
+        (dollars(0), "$0.00"),
+        (dollars(0.000001), "< $0.0001"),
+        (dollars(0.0004321), "$0.00043"),
+        (dollars(1234.5), "$1,234.50"),
         (words.short(950), "950"),
         (words.short(12_500), "12.5k"),
         (words.short(3_000_000_000), "3G"),

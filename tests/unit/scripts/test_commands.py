@@ -108,6 +108,25 @@ def test_a_load_is_started_with_its_input_watched_and_summed_up(account: Account
     }
 
 
+def test_of_a_load_that_had_nothing_to_write_no_rate_is_told(account: Account) -> None:
+    nothing = {"rows_written": 0, "rows_per_second": 0.0, "write_units": 0.0}
+    account.script("load", passes(Verify_Load=FIGURES | nothing))
+    called = call("run", "load", "--every", "0.1")
+    assert "  0 write units, 7 saved, throttled for 1.5 s\n" in called.text
+    assert "rows/s" not in called.text
+
+
+def test_a_dry_run_tells_what_is_little_and_not_nothing(account: Account) -> None:
+    small = {"write_units": 3, "dollars": 0.0, "minutes": 0.0, "full_load_write_units": 0, "full_load_dollars": 0.0}
+    account.script("load", passes(List_Unloaded_Files=small))
+    called = call("run", "load", "--dry-run", "--every", "0.1")
+    assert re.findall(r"^  (dollars|minutes|full_load_dollars) +(.+)$", called.text, re.MULTILINE) == [
+        ("dollars", "< 0.01"),
+        ("minutes", "< 0.1"),
+        ("full_load_dollars", "0.0"),
+    ]
+
+
 def test_a_procedure_is_started_with_arguments_of_all_kinds(account: Account) -> None:
     account.script(
         "procedure", passes(Run_Stored_Procedure={"statement_id": "abc", "rows": None, "duration_seconds": 0.4})

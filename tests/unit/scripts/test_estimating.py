@@ -70,6 +70,13 @@ def test_the_worked_example_of_the_manual_is_what_the_command_says() -> None:
     assert "limited by comparing all rows" in told["loading"]["formula"]
 
 
+def test_what_is_little_and_not_nothing_is_not_told_as_nothing() -> None:
+    told = figures("estimate", "--rows", "3,000", "--item-bytes", "900")
+    assert told["DynamoDB"]["words"] == "$0.0019"
+    assert told["Lambda"]["words"] == "< $0.0001"
+    assert told["Step Functions"]["words"] == "$0.0001"
+
+
 def test_each_index_costs_the_writes_again_and_items_count_by_whole_kilobytes() -> None:
     told = figures("estimate", "--rows", "10", "--item-bytes", "1025", "--indexes", "2")
     assert told["write units"]["value"] == 60

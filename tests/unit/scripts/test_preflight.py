@@ -56,7 +56,22 @@ ROLE = "arn:aws:iam::123456789012:role/unload"
 def test_what_redshift_refuses_is_answered_with_what_mends_it(
     account: Account, error: str, cause: str, says: str
 ) -> None:
-    assert says in mend(account.stack, error, cause)
+    assert says in mend(account.stack, "", error, cause)
+
+
+@pytest.mark.parametrize(
+    ("query", "cause", "grants"),
+    [
+        ("SELECT * FROM public.orders", "permission denied for relation orders", "public.orders"),
+        ('select o.orders from dev."My S"."orders" o', "permission denied for table orders", 'dev."My S"."orders"'),
+        ("SELECT * FROM a.x JOIN b.orders ON 1", "permission denied for relation orders", "b.orders"),
+        ("SELECT * FROM a.orders JOIN b.orders ON 1", "permission denied for relation orders", "orders"),
+        ("SELECT * FROM public.orders_2026", "permission denied for relation orders", "orders"),
+        ("SELECT * FROM public.orders", "permission denied for relation etl.orders", "etl.orders"),
+    ],
+)  # fmt: skip
+def test_a_grant_names_the_table_as_the_query_does(account: Account, query: str, cause: str, grants: str) -> None:
+    assert f"GRANT SELECT ON {grants} TO" in mend(account.stack, query, "StatementFailed", cause)
 
 
 def findings(*words: str) -> dict[str, dict[str, Any]]:
