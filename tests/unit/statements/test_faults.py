@@ -324,8 +324,9 @@ def test_what_the_watchdog_did_not_get_done_it_does_at_its_next_look(
             world.has_succeeded()
 
 
-def test_a_redrive_that_overtakes_the_attempt_before_it_runs_no_statement_beside_it(
-    make: Callable[..., World],
+@pytest.mark.parametrize("overtaking", ["redrive", "attempt before it"])
+def test_a_redrive_and_the_attempt_before_it_that_overtake_each_other_run_one_statement(
+    make: Callable[..., World], overtaking: str
 ) -> None:
     """Whoever was to submit when the execution was stopped may begin late, or be slow, and nobody has told it yet."""
     for number in itertools.count():
@@ -333,19 +334,31 @@ def test_a_redrive_that_overtakes_the_attempt_before_it_runs_no_statement_beside
         calls: list[str] = []
         late = dict(world.event)
 
+        def submit_late(world: World = world, late: dict[str, Any] = late) -> None:
+            with suppress(PipelineError):
+                world.pipeline.submit(late)
+
+        def redrive(world: World = world) -> None:
+            world.redrive()
+            world.submit()
+
+        overtaker, slow = (redrive, submit_late) if overtaking == "redrive" else (submit_late, redrive)
+
         def overtaken(
-            model: Any, number: int = number, world: World = world, calls: list[str] = calls, **_: Any
+            model: Any,
+            number: int = number,
+            calls: list[str] = calls,
+            overtaker: Callable[[], None] = overtaker,
+            **_: Any,
         ) -> None:
             calls.append(model.name)
             if len(calls) == number + 1:
-                world.redrive()
-                world.submit()
+                overtaker()
 
         client: Any = aws_clients.client
         for service in ("dynamodb", "redshift-data"):
             client(service).meta.events.register_first("before-call", overtaken, "overtaken")
-        with suppress(PipelineError):
-            world.pipeline.submit(late)
+        slow()
         for service in ("dynamodb", "redshift-data"):
             client(service).meta.events.unregister("before-call", unique_id="overtaken")
         if len(calls) <= number:

@@ -29,6 +29,19 @@ def _stopped(pipeline: Pipeline, payload: Any = PAYLOAD) -> dict[str, Any]:
     return event
 
 
+def _submit_without_noting_the_id(pipeline: Pipeline, event: dict[str, Any]) -> None:
+    """Submit as if the function were killed when Redshift has taken the statement."""
+    throttled: list[Any] = []
+    mend = on(
+        "after-call.redshift-data.ExecuteStatement",
+        lambda **_: throttled.append(fail_calls("dynamodb.UpdateItem", 400, "ThrottlingException")),
+    )
+    pipeline.submit(event)
+    for remove in (mend, *throttled):
+        remove()
+    assert "statementId" not in pipeline.row()
+
+
 def _redriven_succeeds_by_one_call(pipeline: Pipeline, event: dict[str, Any]) -> None:
     """Assert that an execution which is redriven succeeds, and that its statement was called once altogether."""
     redriven, waiting = redrive_of(pipeline, event)
@@ -196,19 +209,31 @@ class TestWhoeverSubmits:
         pipeline.stop(event["execution"]["Id"])
         assert len(pipeline.cancelled) == 1
 
+    def test_before_it_has_noted_the_id_of_a_statement_whose_end_is_told_by_then_cancels_nothing(
+        self, pipeline: Pipeline
+    ) -> None:
+        event = pipeline.start_task(PAYLOAD)
+
+        def stop(**_: Any) -> None:
+            with pytest.raises(RedshiftUnavailable):
+                pipeline.stop(event["execution"]["Id"])
+
+        def end(**_: Any) -> None:
+            pipeline.end_statement()
+            pipeline.call_back()
+
+        on("before-call.redshift-data.ExecuteStatement", stop)
+        on("after-call.redshift-data.ExecuteStatement", end)
+        pipeline.submit(event)
+        assert (pipeline.cancelled, pipeline.causes) == ([], [])
+        assert pipeline.row()["status"] == "FINISHED"
+        assert "stoppingSince" in pipeline.row()
+
     def test_and_was_killed_before_it_noted_the_id_leaves_a_statement_that_is_found_by_its_name(
         self, pipeline: Pipeline
     ) -> None:
         event = pipeline.start_task(PAYLOAD)
-        throttled: list[Any] = []
-        mend = on(
-            "after-call.redshift-data.ExecuteStatement",
-            lambda **_: throttled.append(fail_calls("dynamodb.UpdateItem", 400, "ThrottlingException")),
-        )
-        pipeline.submit(event)
-        for remove in (mend, *throttled):
-            remove()
-        assert "statementId" not in pipeline.row()
+        _submit_without_noting_the_id(pipeline, event)
         pipeline.stop(event["execution"]["Id"])
         assert pipeline.statements[0].status == "ABORTED"
 
@@ -225,6 +250,24 @@ class TestWhoeverSubmits:
         pipeline.stop(event["execution"]["Id"])
         assert pipeline.row()["status"] == "UNSUBMITTED"
         assert "unfinished" not in pipeline.row()
+
+    def test_and_was_killed_before_it_noted_the_id_learns_from_an_event_that_overtakes_the_stop(
+        self, pipeline: Pipeline
+    ) -> None:
+        event = pipeline.start_task(PAYLOAD)
+        _submit_without_noting_the_id(pipeline, event)
+        pipeline.let_pass(121)
+
+        def end(parsed: dict[str, Any], **_: Any) -> None:
+            # The Data API lists it late: to the stopper it looks as if nothing had been submitted.
+            parsed["Statements"] = []
+            pipeline.end_statement()
+            pipeline.call_back()
+
+        on("after-call.redshift-data.ListStatements", end)
+        pipeline.stop(event["execution"]["Id"])
+        assert pipeline.row()["status"] == "FINISHED"
+        _redriven_succeeds_by_one_call(pipeline, event)
 
 
 class TestARedriveAfterAStop:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from errors import AwsUnavailable
-from tests.unit.statements.faults import counted, fail_calls, on
+from tests.unit.statements.faults import counted, fail_calls, on, retry_of
 
 if TYPE_CHECKING:
     from tests.unit.statements.conftest import Pipeline
@@ -168,3 +168,31 @@ def test_a_row_that_one_invocation_has_saved_twice_leaves_the_index(pipeline: Pi
     pipeline.let_pass(300)
     assert pipeline.watch() == {"told": 1}
     assert pipeline.watch() == {}
+
+
+def test_a_token_that_is_saved_while_a_told_row_leaves_the_index_stays_in_it(pipeline: Pipeline) -> None:
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    pipeline.call_back()
+    pipeline.submit(event)
+    pipeline.let_pass(300)
+    retries: list[tuple[dict[str, Any], str]] = []
+
+    def retry(params: dict[str, Any], **_: Any) -> None:
+        if params["UpdateExpression"].startswith("REMOVE") and not retries:
+            retries.append(retry_of(pipeline, event))
+            # It is killed before it has looked how the statement ended.
+            mends = [
+                fail_calls(f"stepfunctions.SendTask{end}", 500, "InternalFailure") for end in ("Success", "Failure")
+            ]
+            with pytest.raises(AwsUnavailable):
+                pipeline.submit(retries[0][0])
+            for mend in mends:
+                mend()
+
+    on("provide-client-params.dynamodb.UpdateItem", retry)
+    pipeline.watch()
+    pipeline.let_pass(300)
+    assert pipeline.watch() == {"succeeded": 1}
+    assert pipeline.outcome(retries[0][1])[0] == "SUCCEEDED"
