@@ -321,8 +321,8 @@ class PieceLoader:
         self._ledger.record(tally)
         if tally.rejected > self._rejects_allowed:
             raise TooManyRejects(
-                f"{tally.rejected:,} rows of one piece alone were rejected, {self._rejects_allowed:,} are allowed in "
-                f"the whole load: see their reasons in {self._rejects.url}."
+                f"rejected: {tally.rejected:,} of the rows of one piece alone, allowed in the whole load: "
+                f"{self._rejects_allowed:,}. See the reasons in {self._rejects.url}."
             )
         return tally
 

@@ -177,7 +177,7 @@ def test_one_reject_too_many_fails_the_load_and_says_so_by_mail(loads: Loads, na
     failed = loads.fail({"query": query, "rejects_allowed": 1})
 
     assert failed.error == "TooManyRejects"
-    assert failed.cause.startswith("2 of 3 rows were rejected, 1 are allowed: see s3://")
+    assert failed.cause.startswith("rejected: 2 of 3 rows, allowed: 1. See s3://")
     assert loads.item(f"{name}a") is not None
     assert failed.cause in mail_about(failed, mailbox)
 

@@ -197,7 +197,7 @@ def test_no_log_shows_a_row_an_argument_a_query_a_secret_or_a_token(
     lines = [*_logged(aws)]
     assert any("statement submitted" in line for line in lines)
     assert any("StatementsSubmitted" in line for line in lines)
-    assert any("1 of 2 rows were rejected" in line for line in lines)
+    assert any("rejected: 1 of 2 rows" in line for line in lines)
     secret = json.loads(aws.client("secretsmanager").get_secret_value(SecretId=aws.secret_arn)["SecretString"])
     tokens = _tokens(aws, outputs)
     assert tokens

@@ -115,9 +115,9 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: LoadPlan) -> 
 
     if rejected > plan.limits.rejects_allowed:
         raise TooManyRejects(
-            f"{rejected:,} of {unloaded:,} rows were rejected, {plan.limits.rejects_allowed:,} are allowed: "
-            f"see {rejects} for the rows and the reasons. "
-            f"{written:,} were written, {unchanged:,} left alone, {superseded:,} superseded, {missing:,} not reached."
+            f"rejected: {rejected:,} of {unloaded:,} rows, allowed: {plan.limits.rejects_allowed:,}. "
+            f"See {rejects} for the rows and the reasons. Written: {written:,}, left alone: {unchanged:,}, "
+            f"superseded: {superseded:,}, not reached: {missing:,}."
         )
     if missing or unfinished or len(entries) != plan.pieces:
         raise RowsUnaccounted(

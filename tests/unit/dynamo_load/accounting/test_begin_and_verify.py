@@ -454,7 +454,7 @@ class TestVerify:
         noted()
         begin(plan())
         loaded(unchanged=48, rejected=1)
-        with pytest.raises(TooManyRejects, match=r"2 of 120 .*20 were written, 96 left alone, 2 superseded, 0 not"):
+        with pytest.raises(TooManyRejects, match=r": 2 of 120 .*: 20, left alone: 96, superseded: 2, not reached: 0\."):
             verify(plan())
         assert THIS in state().begun
 
