@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from dynamo_load.accounting.ledger import PieceEntry
-    from dynamo_load.plan import LoadPlan
+    from dynamo_load.plan import LoadPlan, Refresh
 
 _PIECES_NAMED = 3
 
@@ -155,9 +155,17 @@ def verify_load(dynamodb: DynamoDBClient, ledger_table: str, plan: LoadPlan) -> 
         rows_throttled=sum(tally.rows_throttled for tally in tallies),
         throttled_seconds=round(sum(tally.throttled_seconds for tally in tallies), 3),
         rejects=rejects,
-        full_load_because=plan.refresh.full_because if plan.refresh else None,
+        full_load_because=_full_because(plan.refresh, unchanged) if plan.refresh else None,
     )
     return Verified(result, recorded_keys=sum(tally.recorded_keys for tally in tallies))
+
+
+def _full_because(refresh: Refresh, unchanged: int) -> str | None:
+    """Say why no row was left alone, if that is not because all have changed."""
+    if refresh.begun and not refresh.current and not unchanged:
+        # What loads that failed have finished may still be known: only now it shows whether any was of use.
+        return refresh.full_because or "no load that notes what the table holds has succeeded yet"
+    return refresh.full_because
 
 
 def report_refresh(result: LoadResult, plan: LoadPlan, region: str) -> RefreshReport:

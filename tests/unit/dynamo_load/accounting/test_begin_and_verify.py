@@ -466,6 +466,15 @@ class TestVerify:
         assert known() == TableState(made(), KEY_FORM, ENCODER_VERSION, THIS, (), 118)
         assert records().keys() == of(THIS)
 
+    @pytest.mark.parametrize("unchanged", [0, 1])
+    def test_one_that_writes_every_row_after_a_first_load_that_failed_says_so(self, unchanged: int) -> None:
+        noted(current=None)
+        after_failure = plan(refresh=Refresh(2, KEY_FORM, None, (BEGUN,)))
+        begin(after_failure)
+        loaded(written=59 - unchanged, unchanged=unchanged)
+        because = verify(after_failure)["full_load_because"]
+        assert because == (None if unchanged else "no load that notes what the table holds has succeeded yet")
+
     def test_records_that_the_load_did_not_replace_stay(self) -> None:
         noted()
         begin(plan())
