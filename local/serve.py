@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -28,9 +29,7 @@ PROCEDURE_NAME = "public.sp_etl_log_etl_event"
 
 def main() -> int:
     """Start, deploy, say how to use it, wait for Ctrl-C or SIGTERM; return 1 with the reason if it can't start."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_signalled()
     try:
         with LocalAws() as aws:
             outputs = deploy(aws, report=partial(print, flush=True))
@@ -42,8 +41,22 @@ def main() -> int:
     except (LocalAwsError, SqlFailedError, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
         return 1
-    print("\nstopped; nothing is left running")
+    print("stopped; nothing is left running")
     return 0
+
+
+def stop_signalled() -> threading.Event:
+    """Set at Ctrl-C or SIGTERM, which is said at once: to stop takes many seconds, and to start is not broken off."""
+    stop = threading.Event()
+
+    def note(*_: object) -> None:
+        stop.set()
+        # Not by print, which may be at work on a line of its own when the signal comes.
+        os.write(sys.stdout.fileno(), "\nstopping …\n".encode())
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+    return stop
 
 
 def _instructions(aws: LocalAws, outputs: Mapping[str, str]) -> str:

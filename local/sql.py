@@ -18,7 +18,10 @@ from local.stack import DATABASE, SECRET_NAME
 
 
 def main() -> int:
-    """Run the statements one after another, print their rows as JSON, one a line; return 1 if one fails."""
+    """Run the statements one after another, print their rows as JSON, one a line; return 1 if one fails.
+
+    How many have run is said on standard error, so that the rows stay JSON.
+    """
     parser = argparse.ArgumentParser(prog="python -m local.sql", description="Runs SQL on the local Redshift.")
     parser.add_argument("sql", help="statements with ; between them, or a file of them (*.sql)")
     given = parser.parse_args().sql
@@ -29,12 +32,14 @@ def main() -> int:
         secret = boto3.client("secretsmanager").describe_secret(SecretId=SECRET_NAME)["ARN"]
         connection = {"ClusterIdentifier": CLUSTER_IDENTIFIER, "Database": DATABASE, "SecretArn": secret}
         data_api = DataApi(boto3.client("redshift-data"), connection)
-        for statement in lexer.statements(text):
+        statements = lexer.statements(text)
+        for statement in statements:
             for row in data_api.rows(statement):
                 print(json.dumps(row, ensure_ascii=False, default=str))
     except (OSError, SqlFailedError, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
         return 1
+    print(f"done: {len(statements):,} statement{'' if len(statements) == 1 else 's'}", file=sys.stderr)
     return 0
 
 

@@ -53,7 +53,10 @@ def command() -> None:
 @click.option("--reason", metavar="NAME", help="Only rows that were rejected for it")
 @pass_context
 def show(context: Context, run: str | None, most: int, reason: str | None) -> None:
-    """Show rejected rows, with their reasons."""
+    """Show rejected rows, with their reasons.
+
+    A column load_hash is a hash of the key, which refreshes add: it is none of the query's, and to be left alone.
+    """
     load_id, rows = _rows(context, run)
     shown = list(islice((row for row in rows if reason in (None, row.reason)), most))
     if context.as_json:

@@ -290,10 +290,12 @@ def test_ctrl_c_stops_what_make_local_started(temporary_directory: Path) -> None
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["event_message"] == "ETL Load Process started"
+    assert "done: 1 statement" in done.stderr
     assert "aws " not in printed
 
     serving.send_signal(signal.SIGINT)
 
     assert serving.wait(DEADLINE_SECONDS) == 0
+    assert "stopping …" in serving.stdout.read()
     assert not is_open(exported["AWS_ENDPOINT_URL"])
     assert list(temporary_directory.iterdir()) == []
