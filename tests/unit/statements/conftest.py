@@ -14,6 +14,7 @@ import pytest_socket
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
+from moto.dynamodb.models import dynamodb_backends
 from moto.redshiftdata.models import redshiftdata_backends
 
 import aws_clients
@@ -112,14 +113,10 @@ class Pipeline:
 
     def let_pass(self, seconds: int) -> None:
         """Make all rows so much older."""
-        table = boto3.resource("dynamodb", REGION).Table(waiting_task.TOKEN_TABLE)
-        for row in table.scan()["Items"]:
-            times = [name for name in ("createdAt", "updatedAt", "unfinishedSince") if name in row]
-            table.update_item(
-                Key={"statementName": row["statementName"]},
-                UpdateExpression="SET " + ", ".join(f"{name} = {name} - :seconds" for name in times),
-                ExpressionAttributeValues={":seconds": seconds},
-            )
+        # In moto itself, as a scan and an update of each row by a client took a seventh of what the faults take.
+        for row in dynamodb_backends[ACCOUNT][REGION].get_table(waiting_task.TOKEN_TABLE).all_items():
+            for name in {"createdAt", "updatedAt", "unfinishedSince"} & row.attrs.keys():
+                row.attrs[name].value = str(int(row.attrs[name].value) - seconds)
 
     @property
     def cancelled(self) -> list[str]:
