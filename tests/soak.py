@@ -199,6 +199,8 @@ class Soak:
         )
         self._stack = Stack(aws, self._outputs)
         self._chance, self.figures = random.Random(seed), Figures()
+        self._messages: list[str] = []
+        self._procedures: list[str] = []
 
     def run(
         self,
@@ -229,9 +231,12 @@ class Soak:
                 with ThreadPoolExecutor(tables + 1) as threads:
                     others: list[Future[object]] = [threads.submit(meanwhile)]
                     others += [threads.submit(self._load_all, table, loads) for table in made]
-                    messages = self._run_procedures(procedures)
+                    self._redrive_some(self.start_procedures(procedures))
                     for other in others:
                         other.result()
+                for arn in self._procedures:
+                    ended = self._ended(arn)
+                    assert ended.status == "SUCCEEDED", f"{arn}: {ended.error}: {ended.cause}"
                 network.become_kind()
                 trouble.become_kind()
                 wait("all ends are told", lambda: not any("unfinished" in row for row in _rows(self.dynamodb, tokens)))
@@ -239,7 +244,7 @@ class Soak:
                 trouble.end()
             self._restore(before)
         logged = [row["message"] for row in self.redshift.query("SELECT message FROM public.soak_log")]
-        assert sorted(logged) == sorted(messages), f"not run once: {Counter(logged) - Counter(messages)}"
+        assert sorted(logged) == sorted(self._messages), f"not run once: {Counter(logged) - Counter(self._messages)}"
         # Events that no attempt could handle are kept for people, when they have long been taken care of otherwise.
         wait("all stops are handled", lambda: self._stack.queued(f"{self.prefix}-StoppedExecutions") == 0)
         assert self.redshift.query(_RUNNING) == [], "a statement runs on"
@@ -272,21 +277,23 @@ class Soak:
         for version in range(loads):
             table.load(version)
 
-    def _run_procedures(self, count: int) -> list[str]:
-        """Run procedures, abort and redrive a tenth of them; return their messages."""
+    def start_procedures(self, count: int) -> list[str]:
+        """Start procedures at once; return the ARNs of their executions."""
         messages = [uuid.uuid4().hex for _ in range(count)]
         arns = self._stack.start([{"spname": "public.sp_soak", "arguments": [message]} for message in messages])
         self.figures.executions += count
-        for arn in self._chance.sample(arns, count // 10):
+        self._messages += messages
+        self._procedures += arns
+        return arns
+
+    def _redrive_some(self, arns: list[str]) -> None:
+        """Abort and redrive a tenth of them."""
+        for arn in self._chance.sample(arns, len(arns) // 10):
             time.sleep(self._chance.random() / 2)
             self._states.stop_execution(executionArn=arn)
             if self._states.describe_execution(executionArn=arn)["status"] == "ABORTED":
                 self._states.redrive_execution(executionArn=arn)
                 self.figures.faults["procedure aborted and redriven"] += 1
-        for arn in arns:
-            ended = self._ended(arn)
-            assert ended.status == "SUCCEEDED", f"{arn}: {ended.error}: {ended.cause}"
-        return messages
 
     def _ended(self, arn: str) -> executions.Execution:
         return executions.wait(self._states, arn, timeout_seconds=EXECUTION_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,14 @@ def test_what_is_in_flight_while_the_stack_is_updated_and_shaken_ends_as_it_shou
         deadline = time.monotonic() + 60
         while (before := running()) < PROCEDURES / 2 and time.monotonic() < deadline:
             time.sleep(0.1)
-        deploy_built(aws, STACK, PARAMETERS | {"LogRetentionDays": "7"}, template=next_version)
+        changed = PARAMETERS | {"AllowedProcedures": "public.sp_*"}
+        with ThreadPoolExecutor(1) as thread:
+            updating = thread.submit(deploy_built, aws, STACK, changed, template=next_version)
+            # However long the update takes, some run when it is over.
+            while not updating.done():
+                soak.start_procedures(1)
+                time.sleep(1)
+            updating.result()
         return before, running()
 
     code_before, _ = version()
