@@ -92,5 +92,5 @@ def read_faults(folder: Path = LISTS) -> list[Fault]:
     return [
         Fault.of(file.stem, entry)
         for file in sorted(folder.glob("*.yaml"))
-        for entry in yaml.safe_load(file.read_text()) or []
+        for entry in yaml.load(file.read_text(), yaml.CSafeLoader) or []
     ]
