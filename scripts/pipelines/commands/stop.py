@@ -16,7 +16,6 @@ from scripts.pipelines.wording import count
 if TYPE_CHECKING:
     from scripts.pipelines.runs.model import Run
 
-_ENDED = frozenset({"FINISHED", "FAILED", "ABORTED", "UNSUBMITTED", "FORGOTTEN"})
 _LOOK_SECONDS = 0.5
 
 
@@ -68,7 +67,7 @@ def command(context: Context, run: str, wait: float) -> None:
 
 def _at_work(run: Run, *, keeps_statement: bool) -> list[str]:
     """What of a run has not ended yet."""
-    statements = [] if keeps_statement else [each for each in run.statements if each.status not in _ENDED]
+    statements = [] if keeps_statement else [each for each in run.statements if not each.has_ended]
     loaders = [piece for piece in (run.load.pieces if run.load else ()) if piece.busy_until > time.time()]
     return [
         *(f"statement {each.statement_id or each.name}" for each in statements),

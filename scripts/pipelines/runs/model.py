@@ -57,9 +57,9 @@ class Statement:
     """One statement that the run has submitted to Redshift.
 
     `status` is Redshift's own if it `is_told`, else the token table's: SUBMITTING, SUBMITTED, UNSUBMITTED, FORGOTTEN,
-    or how it ended. Redshift tells only the role that submitted the statement (and root users), so `error`, `rows` and
-    `seconds` may be None. `statement_id` is None until it is known. `attempts` counts how often a task was to
-    wait for it, `is_stopping` is whether it is being cancelled.
+    or how it ended; `has_ended` goes by the same. Redshift tells only the role that submitted the statement (and root
+    users), so `error`, `rows` and `seconds` may be None. `statement_id` is None until it is known. `attempts` counts
+    how often a task was to wait for it, `is_stopping` is whether it is being cancelled.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Statement:
     statement_id: str | None
     status: str
     is_told: bool
+    has_ended: bool
     error: str | None
     rows: int | None
     seconds: float | None

@@ -11,6 +11,7 @@ from aws_errors import named_failures
 from dynamo_load.accounting.ledger import pieces
 from dynamo_load.plan import LoadPlan
 from errors import AwsRefused
+from locks.execution_lock import ENDED
 from scripts.pipelines.failures import NoSuchRun
 from scripts.pipelines.runs.history import stages, told
 from scripts.pipelines.runs.model import Load, Outcome, Pipeline, Run, Statement, Summary
@@ -29,7 +30,6 @@ _MACHINES = {
     Pipeline.PROCEDURE: "StoredProcedureStateMachineArn",
     Pipeline.LOAD: "RedshiftToDynamoStateMachineArn",
 }
-_GOES_ON = frozenset({"RUNNING", "PENDING_REDRIVE"})
 _EVENTS_AT_ONCE = 1_000
 # So that who watches a load of thousands of pieces doesn't take a provisioned ledger's capacity from its loaders: an
 # entry is up to a KB, which a consistent read of all of them takes a quarter of a unit for.
@@ -101,7 +101,7 @@ class RunReader:
                 execution = states.describe_execution(executionArn=arn)
             except states.exceptions.ExecutionDoesNotExist:
                 return None
-        has_ended = "stopDate" in execution and execution["status"] not in _GOES_ON
+        has_ended = "stopDate" in execution and execution["status"] in ENDED
         succeeded = execution["status"] == "SUCCEEDED"
         error, cause = told(execution.get("error", ""), execution.get("cause", ""))
         return Outcome(
@@ -178,6 +178,7 @@ class RunReader:
             statement_id=statement_id,
             status=state.status if state else row["status"]["S"],
             is_told=state is not None,
+            has_ended=state.is_terminal if state else "endedAt" in row,
             error=(state.error or None) if state else None,
             rows=state.rows if state else None,
             seconds=state.duration_seconds if state else None,
@@ -207,7 +208,7 @@ class RunReader:
 
 
 def _summary(entry: Any, pipeline: Pipeline) -> Summary:
-    ended = entry.get("stopDate") if entry["status"] not in _GOES_ON else None
+    ended = entry.get("stopDate") if entry["status"] in ENDED else None
     return Summary(
         arn=entry["executionArn"],
         pipeline=pipeline,

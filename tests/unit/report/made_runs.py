@@ -118,6 +118,7 @@ def statement(
         statement_id="5887a866-e41f-414d-8c7b-188f2aed8c4d",
         status=status,
         is_told=seconds is not None,
+        has_ended=True,
         error=error,
         rows=rows,
         seconds=seconds,
