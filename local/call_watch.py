@@ -6,13 +6,13 @@ would check is noted as well.
 
 from __future__ import annotations
 
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_evaluator
 from ministack.services import eventbridge, stepfunctions
 
 from local.calls import Notebook, RoleCall, Value, hashable
+from local.ministack_patches import around
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -63,14 +63,10 @@ def note_in(file: Path) -> None:
 
 
 def _watch(module: Any, name: str, look: Callable[..., None]) -> None:
-    original = getattr(module, name)
-
-    @wraps(original)
-    def watched(*arguments: Any, **named: Any) -> Any:
+    @around(module, name)
+    def watched(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         look(*arguments)
         return original(*arguments, **named)
-
-    setattr(module, name, watched)
 
 
 def _role_of(execution: Mapping[str, Any]) -> str:

@@ -66,7 +66,7 @@ def apply() -> None:
     _take_saved_queries()
 
 
-def _around(module: Any, name: str) -> Callable[[Callable[..., Any]], None]:
+def around(module: Any, name: str) -> Callable[[Callable[..., Any]], None]:
     """Replace `module.name` by a function that gets the original as its first argument."""
     original = getattr(module, name)
 
@@ -88,7 +88,7 @@ def _read_state_machines_in_yaml() -> None:
     Mend: it is turned into JSON when the stack is deployed, as CloudFormation does.
     """
 
-    @_around(provisioners, "_sfn_definition")
+    @around(provisioners, "_sfn_definition")
     def definition(original: Callable[..., Any], properties: Any) -> str:
         return json.dumps(yaml.safe_load(original(properties)))
 
@@ -112,7 +112,7 @@ def _work_out_texts_in_conditions() -> None:
 
     for module in (changesets, engine, handlers, stacks):
 
-        @_around(module, "_evaluate_conditions")
+        @around(module, "_evaluate_conditions")
         def evaluate(original: Callable[..., Any], template: Any, parameters: Any) -> Any:
             conditions = worked_out(template.get("Conditions", {}), parameters)
             return original({**template, "Conditions": conditions}, parameters)
@@ -135,7 +135,7 @@ def _report_what_a_handler_raised() -> None:
     script = lambda_runtime._PYTHON_WORKER_SCRIPT
     lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(before, after)
 
-    @_around(lambda_runtime.Worker, "invoke")
+    @around(lambda_runtime.Worker, "invoke")
     def invoke(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         try:
             result = original(*arguments, **named)
@@ -151,7 +151,7 @@ def _report_what_a_handler_raised() -> None:
             return result
         return result | {"status": "error", "error": error["errorMessage"], "trace": "\n".join(error["stackTrace"])}
 
-    @_around(lambda_svc, "_execute_function_warm")
+    @around(lambda_svc, "_execute_function_warm")
     def execute(original: Callable[..., Any], *arguments: Any) -> Any:
         raised.set(None)
         result = original(*arguments)
@@ -167,7 +167,7 @@ def _unpack_each_layer_once() -> None:
     to the worker by the variable that MiniStack's own worker script reads its layers from.
     """
 
-    @_around(lambda_runtime.Worker, "_spawn")
+    @around(lambda_runtime.Worker, "_spawn")
     def spawn(original: Callable[..., Any], worker: Any) -> Any:
         layers = worker.config.get("Layers")
         if layers:
@@ -189,7 +189,7 @@ def _let_lambdas_wait_for_a_slot() -> None:
     """
     slots = threading.BoundedSemaphore(LAMBDAS_AT_ONCE)
 
-    @_around(lambda_svc, "_execute_function_warm")
+    @around(lambda_svc, "_execute_function_warm")
     def execute(original: Callable[..., Any], *arguments: Any) -> Any:
         with slots:
             return original(*arguments)
@@ -203,7 +203,7 @@ def _fail_a_callback_task_whose_lambda_raises() -> None:
     """
     awaited: ContextVar[str | None] = ContextVar("awaited", default=None)
 
-    @_around(stepfunctions, "_invoke_with_callback")
+    @around(stepfunctions, "_invoke_with_callback")
     def wait(original: Callable[..., Any], resource: str, task_input: Any, token: str, state: Any) -> Any:
         reset = awaited.set(token)
         try:
@@ -211,7 +211,7 @@ def _fail_a_callback_task_whose_lambda_raises() -> None:
         finally:
             awaited.reset(reset)
 
-    @_around(stepfunctions, "_call_lambda")
+    @around(stepfunctions, "_call_lambda")
     def call(original: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return original(*arguments)
@@ -230,7 +230,7 @@ def _give_each_attempt_its_own_task_token() -> None:
     Mend: the token is replaced when the parameters of a further attempt are resolved.
     """
 
-    @_around(stepfunctions, "_apply_parameters")
+    @around(stepfunctions, "_apply_parameters")
     def parameters(original: Callable[..., Any], state: Any, data: Any, context: Any = None) -> Any:
         if ".waitForTaskToken" in state.get("Resource", "") and context["State"]["RetryCount"] > 0:
             context["Task"] = {"Token": stepfunctions.new_uuid()}
@@ -246,7 +246,7 @@ def _follow_the_path_fields_of_a_map() -> None:
     """
     fields = ("MaxConcurrency", "ToleratedFailurePercentage", "ToleratedFailureCount")
 
-    @_around(stepfunctions, "_run_distributed_map")
+    @around(stepfunctions, "_run_distributed_map")
     def run(original: Callable[..., Any], state: Any, raw_input: Any, effective: Any, *rest: Any) -> Any:
         context = rest[-1]
         resolved = {
@@ -264,7 +264,7 @@ def _follow_the_path_of_a_timeout() -> None:
     Mend: it is resolved into the field that MiniStack reads.
     """
 
-    @_around(stepfunctions, "_execute_task")
+    @around(stepfunctions, "_execute_task")
     def execute(original: Callable[..., Any], state: Any, raw_input: Any, *rest: Any) -> Any:
         if "TimeoutSecondsPath" in state:
             seconds = stepfunctions._resolve_path_or_ctx(state["TimeoutSecondsPath"], raw_input, rest[-1])
@@ -280,7 +280,7 @@ def _find_items_by_the_value_of_a_number() -> None:
     Mend: the text of the request is brought into the same form.
     """
 
-    @_around(dynamodb, "_extract_key_val")
+    @around(dynamodb, "_extract_key_val")
     def value(original: Callable[..., Any], attribute: Any) -> Any:
         text = original(attribute)
         return dynamodb._ddb_canonicalize_number(text) or text if attribute and "N" in attribute else text
@@ -306,7 +306,7 @@ def _redrive_executions() -> None:
         threading.Thread(target=copy_context().run, args=(stepfunctions._run_execution, arn), daemon=True).start()
         return json_response({"redriveDate": stepfunctions.now_iso()})
 
-    @_around(stepfunctions, "handle_request")
+    @around(stepfunctions, "handle_request")
     async def handle(original: Callable[..., Any], *arguments: Any) -> Any:
         _, _, headers, body, _ = arguments
         if not headers.get("x-amz-target", "").endswith(".RedriveExecution"):
@@ -335,7 +335,7 @@ def _make_sessions_that_cannot_be_computed() -> None:
     """
     salt = secrets.token_hex()
 
-    @_around(lambda_runtime, "execution_credentials")
+    @around(lambda_runtime, "execution_credentials")
     def credentials(original: Callable[..., Any], config: dict[str, Any]) -> Any:
         return original({**config, "Role": f"{salt}/{config.get('Role', '').rpartition('/')[2]}"})
 
@@ -347,7 +347,7 @@ def _take_loopback_for_secure() -> None:
     Mend: what comes over this machine's loopback counts as if it had come over TLS. Nobody listens there either.
     """
 
-    @_around(front, "pin_request_origin")
+    @around(front, "pin_request_origin")
     def pin(original: Callable[..., Any], source_ip: str, _secure: object) -> None:
         original(source_ip, secure_transport=True)
 
@@ -356,7 +356,7 @@ def _walk_past_what_has_ended(redrives: dict[str, int]) -> None:
     ended: dict[str, list[Any]] = {}
     walk = threading.local()  # of the thread that walks an execution; the children of a Map have threads of their own
 
-    @_around(stepfunctions, "_run_execution")
+    @around(stepfunctions, "_run_execution")
     def run(original: Callable[..., Any], arn: str) -> None:
         walk.arn, walk.redrives, walk.known = arn, redrives.get(arn, 0), iter(list(ended.setdefault(arn, [])))
         original(arn)
@@ -380,17 +380,17 @@ def _walk_past_what_has_ended(redrives: dict[str, int]) -> None:
         return result
 
     for state in ("pass", "task", "choice", "wait", "parallel", "map"):
-        _around(stepfunctions, f"_execute_{state}")(enter)
+        around(stepfunctions, f"_execute_{state}")(enter)
 
 
 def _tell_how_often_an_execution_was_redriven(redrives: dict[str, int]) -> None:
-    @_around(stepfunctions, "_describe_execution")
+    @around(stepfunctions, "_describe_execution")
     def describe(original: Callable[..., Any], data: dict[str, Any]) -> Any:
         status, headers, body = original(data)
         count = {"redriveCount": redrives.get(data["executionArn"], 0)} if status == 200 else {}  # noqa: PLR2004
         return status, headers, json.dumps(json.loads(body) | count).encode()
 
-    @_around(eventbridge, "_put_events")
+    @around(eventbridge, "_put_events")
     def put(original: Callable[..., Any], data: dict[str, Any], **named: Any) -> Any:
         for entry in data["Entries"]:
             if entry.get("DetailType") == "Step Functions Execution Status Change":
@@ -429,7 +429,7 @@ def _let_schedules_have_a_time_zone() -> None:
         return original(name, body)
 
     for operation in ("_create_schedule", "_update_schedule"):
-        _around(scheduler, operation)(checked)
+        around(scheduler, operation)(checked)
 
 
 def _tell_a_schedules_target_which_time_it_is_for() -> None:
@@ -439,7 +439,7 @@ def _tell_a_schedules_target_which_time_it_is_for() -> None:
     Mend: those that this application uses are replaced.
     """
 
-    @_around(eventbridge, "_invoke_target")
+    @around(eventbridge, "_invoke_target")
     def invoke_target(original: Callable[..., Any], target: Any, event: Any, *others: Any, **named: Any) -> Any:
         if event.get("Source") == "aws.scheduler" and "Input" in target:
             due = datetime.fromtimestamp(event["Time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
