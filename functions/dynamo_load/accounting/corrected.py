@@ -49,7 +49,6 @@ class _Line:
 class CorrectedRows:
     """The rows of a corrected copy, `lines` in the order of their objects, and of each the reject that it was."""
 
-    load_id: str
     lines: Sequence[_Line]
     rejects: Mapping[Place, Mapping[str, Any]] = field(repr=False)
 
@@ -124,7 +123,7 @@ def corrected_rows(s3: S3Client, bucket: str, load_id: str) -> CorrectedRows:
                 f"{line.where}: load {load_id} rejected no row {place[1]} of {place[0]}: leave file and file_row as "
                 "they were, and put the rejects of another load under its own name."
             )
-    return CorrectedRows(load_id, list(lines.values()), rejects)
+    return CorrectedRows(list(lines.values()), rejects)
 
 
 def _lines(s3: S3Client, bucket: str, prefix: str, most_bytes: int | None) -> Iterator[_Line]:

@@ -23,6 +23,17 @@ def _submitted(pipeline: Pipeline, payload: Any = PAYLOAD) -> str:
     return str(event["execution"]["Id"])
 
 
+def _saved_twice(pipeline: Pipeline) -> dict[str, Any]:
+    """The event of an invocation that saved its row once more five minutes ago, when its statement had been told."""
+    event = pipeline.start_task(PAYLOAD)
+    pipeline.submit(event)
+    pipeline.end_statement()
+    pipeline.call_back()
+    pipeline.submit(event)
+    pipeline.let_pass(300)
+    return event
+
+
 @pytest.mark.parametrize(
     ("status", "outcome", "ended"),
     [
@@ -160,23 +171,13 @@ def test_it_ends_in_time_and_leaves_the_rest_to_the_next_look(pipeline: Pipeline
 
 
 def test_a_row_that_one_invocation_has_saved_twice_leaves_the_index(pipeline: Pipeline) -> None:
-    event = pipeline.start_task(PAYLOAD)
-    pipeline.submit(event)
-    pipeline.end_statement()
-    pipeline.call_back()
-    pipeline.submit(event)
-    pipeline.let_pass(300)
+    _saved_twice(pipeline)
     assert pipeline.watch() == {"told": 1}
     assert pipeline.watch() == {}
 
 
 def test_a_token_that_is_saved_while_a_told_row_leaves_the_index_stays_in_it(pipeline: Pipeline) -> None:
-    event = pipeline.start_task(PAYLOAD)
-    pipeline.submit(event)
-    pipeline.end_statement()
-    pipeline.call_back()
-    pipeline.submit(event)
-    pipeline.let_pass(300)
+    event = _saved_twice(pipeline)
     retries: list[tuple[dict[str, Any], str]] = []
 
     def retry(params: dict[str, Any], **_: Any) -> None:
