@@ -24,7 +24,7 @@ from statements.names import StatementKind
 from tests.unit.scripts.conftest import REGION, call, listed, passes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.unit.scripts.conftest import Account
 
@@ -219,11 +219,20 @@ def test_the_statement_is_told_while_redshift_works(account: Account, at_look: A
     assert "  … Run Stored Procedure, statement STARTED\n" in call("watch", "--every", "0.1").text
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is heard, even if the tests run in the background of a shell, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_watching_and_not_the_run(account: Account, at_look: AtLook) -> None:
     account.script("load", {"Unload Redshift Table": WAITS})
     arn = account.run("load", until="Unload Redshift Table")
     at_look(1, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT))
-    called = call("watch", "--every", "20")
+    called = call("watch", "--every", "1")
     assert called.code == 130
     assert "Stopped watching; run-1 goes on.\n" in called.text
     for command in ("watch", "stop"):
