@@ -91,16 +91,16 @@ _END = _Token("end", "", 0, 0)
 def single_select(text: str) -> str:
     """The query with blanks for semicolons at its end; raises InvalidQuery unless it is exactly one SELECT or WITH."""
     tokens = _tokens(text, "query")
+    characters = list(text)
     while tokens and tokens[-1].text == ";":
-        semicolon = tokens.pop()
         # A blank, as without one its neighbours may be read as one: `5 -;-- x`, which is no query, as `5`.
-        text = text[: semicolon.start] + " " + text[semicolon.end :]
+        characters[tokens.pop().start] = " "
     _check_one_expression(tokens, "query")
     _check_reads(tokens, "query")
     first = next((token for token in tokens if token.text != "("), tokens[0])
     if first.text.lower() not in {"select", "with"}:
         raise InvalidQuery(f"query begins with {_described(first)}: UNLOAD takes one SELECT, or WITH and a SELECT.")
-    return text
+    return "".join(characters)
 
 
 def _check_reads(tokens: list[_Token], field: str) -> None:
