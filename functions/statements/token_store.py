@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws_errors import named_failures
-from statements.errors import StatementStopping
+from statements.errors import ExecutionStopped, StatementStopping
 from statements.names import StatementKind
 from statements.tasks import CallbackTask
 
@@ -68,7 +68,9 @@ class TokenStore:
         """Add the token that now waits for this statement and return the row.
 
         A retried attempt finds the statement id of the attempt before. A token that was told already (the same
-        invocation run twice) stays told. Raises StatementStopping while the statement is being cancelled, too.
+        invocation run twice) stays told. Raises StatementStopping while the statement is being cancelled, too, and
+        ExecutionStopped once a later redrive has taken it up: with a late attempt's number, the stop of the run before
+        would cancel it.
         """
         saved, row = self._change(
             name,
@@ -76,7 +78,8 @@ class TokenStore:
             "#status = if_not_exists(#status, :submitting), createdAt = if_not_exists(createdAt, :now), "
             "updatedAt = :now, expiresAt = :expires, keepStatement = :keep, "
             "unfinished = :unfinished, unfinishedSince = :now ADD attempts :one, taskTokens :token",
-            "attribute_not_exists(stoppingSince) OR attribute_exists(endedAt)",
+            "(attribute_not_exists(stoppingSince) OR attribute_exists(endedAt)) AND "
+            "(attribute_not_exists(redrives) OR redrives <= :redrives)",
             {
                 ":kind": {"S": kind.name},
                 ":execution": {"S": task.execution_arn},
@@ -92,9 +95,13 @@ class TokenStore:
             },
             {"#state": "state", "#status": "status"},
         )
-        if not saved:
-            raise StatementStopping(f"statement {name} of the run before is being cancelled, try again when it ended.")
-        return _row(row)
+        if saved:
+            return _row(row)
+        if _row(row).redrives > task.redrives:
+            raise ExecutionStopped(
+                f"execution {task.execution_arn} was redriven since, and waits for statement {name}."
+            )
+        raise StatementStopping(f"statement {name} of the run before is being cancelled, try again when it ended.")
 
     def save_statement_id(self, name: str, statement_id: str) -> TokenRow:
         """Note the id under which Redshift runs the statement, unless its event has come first; return the row."""

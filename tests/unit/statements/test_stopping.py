@@ -11,7 +11,7 @@ import aws_clients
 from errors import AwsRefused, PipelineError
 from executions.notes import ExecutionNotes
 from locks.execution_lock import ExecutionLock
-from statements.errors import RedshiftBusy, RedshiftUnavailable
+from statements.errors import ExecutionStopped, RedshiftBusy, RedshiftUnavailable
 from tests.unit.statements.faults import counted, fail_calls, on, redrive_of, retry_of
 from tests.unit.waiting_task import LEDGER_TABLE, REGION, TOKEN_TABLE
 
@@ -316,6 +316,21 @@ class TestARedriveAfterAStop:
         pipeline.submit(event)
         redriven, waiting = redrive_of(pipeline, event)
         pipeline.submit(redriven)
+        pipeline.stop(event["execution"]["Id"], redrives=0)
+        assert pipeline.cancelled == []
+        pipeline.end_statement()
+        pipeline.call_back()
+        assert pipeline.outcome(waiting)[0] == "SUCCEEDED"
+
+    def test_keeps_its_statement_though_an_attempt_of_the_run_before_comes_late(self, pipeline: Pipeline) -> None:
+        event = pipeline.start_task(PAYLOAD)
+        pipeline.submit(event)
+        late, _ = retry_of(pipeline, event)
+        pipeline.abort(late)
+        redriven, waiting = redrive_of(pipeline, late)
+        pipeline.submit(redriven)
+        with pytest.raises(ExecutionStopped):
+            pipeline.submit(late)
         pipeline.stop(event["execution"]["Id"], redrives=0)
         assert pipeline.cancelled == []
         pipeline.end_statement()
