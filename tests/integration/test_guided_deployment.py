@@ -8,7 +8,7 @@ import pytest
 
 from local import executions
 from local.redshift.api.target import CLUSTER_IDENTIFIER, REGION, WORKGROUP_ID
-from local.stack import ACCOUNT, built_template, delete, stack_outputs
+from local.stack import ACCOUNT, built_template, stack_outputs
 from tests.integration.guided import Dialogue, deploy_guided
 from tests.template.stack import Stack
 
@@ -52,7 +52,7 @@ def test_a_few_answers_deploy_a_stack_that_runs_a_procedure(
     payload = {"spname": "public.sp_etl_log_etl_event", "event_message": "guided"}
     machine = stack_outputs(aws, "guided")["StoredProcedureStateMachineArn"]
     execution = executions.run(aws.client("stepfunctions"), machine, payload)
-    delete(aws, "guided")
+    aws.client("cloudformation").delete_stack(StackName="guided")
     assert execution.status == "SUCCEEDED", execution.cause
     assert redshift.query("SELECT event_message FROM public.etl_events WHERE event_message = 'guided'")
 
@@ -69,30 +69,23 @@ def test_a_bucket_and_a_table_that_exist_are_loaded_by_what_the_prompts_take(
         KeySchema=[{"AttributeName": "orderId", "KeyType": "HASH"}],
     )
     answers = names("taken") | {"WorkgroupName": WORKGROUP_ARN, "DataS3Bucket": "of-old", "TargetKey": "-"}
-    dialogue = guided(answers)
+    dialogue = guided(answers, "--use-json")
     assert dialogue.exit_code == 0, dialogue.printed
     outputs = stack_outputs(aws, "taken")
     query = {"query": "SELECT 7 AS orderid, 'Bonn' AS city"}
     execution = executions.run(aws.client("stepfunctions"), outputs["RedshiftToDynamoStateMachineArn"], query)
-    delete(aws, "taken")
+    aws.client("cloudformation").delete_stack(StackName="taken")
     assert execution.status == "SUCCEEDED", execution.cause
     assert dynamodb.scan(TableName="taken-reviews")["Items"] == [{"orderId": {"N": "7"}, "city": {"S": "Bonn"}}]
     assert s3.list_objects_v2(Bucket="of-old")["KeyCount"] > 0
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [
-        CLUSTER | {"DbUser": "awsuser", "TargetKey": "customer_id,order_date:N", "DynamoDbTtl": "expires_at"},
-        CLUSTER | {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"},
-        CLUSTER | {"LoadSchedule": "cron(0 3 * * ? *) Europe/Berlin", "LoadScheduleInput": '{"mode": "mirror"}'},
-    ],
-    ids=["a database user", "a VPC", "a schedule"],
-)
-def test_answers_for_other_surroundings_come_to_a_change_set(
-    aws: LocalAws, guided: Callable[..., Dialogue], answers: dict[str, str]
-) -> None:
-    dialogue = guided(names("planned") | answers, "--no-execute-changeset")
+def test_answers_for_other_surroundings_come_to_a_change_set(aws: LocalAws, guided: Callable[..., Dialogue]) -> None:
+    a_database_user = {"DbUser": "awsuser", "TargetKey": "customer_id,order_date:N", "DynamoDbTtl": "expires_at"}
+    a_vpc = {"SubnetIds": "subnet-1,subnet-2", "SecGroup": "sg-1"}
+    a_schedule = {"LoadSchedule": "cron(0 3 * * ? *) Europe/Berlin", "LoadScheduleInput": '{"mode": "mirror"}'}
+    answers = CLUSTER | a_database_user | a_vpc | a_schedule
+    dialogue = guided(names("planned") | answers, "--no-execute-changeset", "--use-json")
     assert dialogue.exit_code == 0, dialogue.printed
     cloudformation = aws.client("cloudformation")
     (change_set,) = cloudformation.list_change_sets(StackName="planned")["Summaries"]
@@ -113,7 +106,7 @@ def test_answers_for_other_surroundings_come_to_a_change_set(
 def test_wrong_answers_are_refused_with_words_that_say_what_to_change(
     aws: LocalAws, guided: Callable[..., Dialogue], answers: dict[str, str], says: str
 ) -> None:
-    dialogue = guided(names("refused") | answers)
+    dialogue = guided(names("refused") | answers, "--use-json")
     assert dialogue.exit_code != 0
     assert says in dialogue.printed
     stacks: list[dict[str, Any]] = aws.client("cloudformation").describe_stacks()["Stacks"]

@@ -50,7 +50,7 @@ def next_version(built: None, tmp_path: Path) -> Path:
     tag = Path(".aws-sam/local") / str(sys.implementation.cache_tag)
     (tmp_path / tag / "build").mkdir(parents=True)
     (tmp_path / tag / "layers").symlink_to(PROJECT / tag / "layers")
-    shutil.copy(PROJECT / tag / "build/template.yaml", tmp_path / tag / "build")
+    shutil.copy(PROJECT / tag / "build/template.json", tmp_path / tag / "build")
     for file in ("LICENSE", "README.md", "template.yaml"):
         shutil.copy(PROJECT / file, tmp_path)
     return tmp_path / "template.yaml"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
-from local.stack import zip_layers
+from local.stack import pack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,11 +26,13 @@ def build(tmp_path: Path) -> Path:
 
 def zipped(build: Path) -> Path:
     """The archive of the layer that the template names after the next build."""
-    template = build / "template.yaml"
-    template.write_text("Resources:\n  Layer:\n    Properties:\n      ContentUri: Layer\n      Other: Layer\n")
-    zip_layers(build, build.parent / "layers")
-    named = template.read_text().partition("ContentUri: ")[2].partition("\n")[0]
-    return (build / named).resolve()
+    properties = {"ContentUri": "Layer", "Other": "Layer"}
+    layer = {"Type": "AWS::Serverless::LayerVersion", "Properties": properties}
+    (build / "template.yaml").write_text(yaml.safe_dump({"Resources": {"Layer": layer}}))
+    pack(build, build.parent / "layers")
+    written: dict[str, str] = json.loads((build / "template.json").read_text())["Resources"]["Layer"]["Properties"]
+    assert written == properties | {"ContentUri": written["ContentUri"]}
+    return (build / written["ContentUri"]).resolve()
 
 
 def test_a_layer_that_stays_as_it_is_is_not_zipped_again(build: Path) -> None:
