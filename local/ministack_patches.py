@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 import threading
 from contextvars import ContextVar, copy_context
@@ -52,8 +53,10 @@ def apply() -> None:
     _report_what_a_handler_raised()
     _unpack_each_layer_once()
     _let_lambdas_wait_for_a_slot()
+    _let_invocations_end_while_their_function_is_updated()
     _fail_a_callback_task_whose_lambda_raises()
     _give_each_attempt_its_own_task_token()
+    _retry_with_full_jitter()
     _follow_the_path_fields_of_a_map()
     _follow_the_path_of_a_timeout()
     _find_items_by_the_value_of_a_number()
@@ -195,6 +198,43 @@ def _let_lambdas_wait_for_a_slot() -> None:
             return original(*arguments)
 
 
+def _let_invocations_end_while_their_function_is_updated() -> None:
+    """Let an update of a function end no invocation.
+
+    Gap: all workers of the function are killed, and their files removed, at work or not: what runs fails, and so does
+    what is just starting, which finds no code.
+    Mend: a worker that is at work is killed when that is done; all are when the process ends.
+    """
+    retired: set[Any] = set()
+    kill_at_once = lambda_runtime.kill_workers
+
+    @around(lambda_runtime, "kill_workers")
+    def kill(original: Callable[..., None], workers: list[Any]) -> None:
+        at_work = {worker for worker in workers if worker.in_use}
+        retired.update(at_work)
+        original([worker for worker in workers if worker not in at_work])
+
+    @around(lambda_runtime.Worker, "invoke")
+    def invoke(original: Callable[..., Any], worker: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return original(worker, *arguments, **named)
+        except BaseException:
+            # Nobody gives it back.
+            worker.in_use = False
+            raise
+        finally:
+            if worker in retired:
+                retired.discard(worker)
+                kill_at_once([worker])
+
+    @around(lambda_runtime, "reset")
+    def reset(original: Callable[[], None]) -> None:
+        with lambda_runtime._lock:
+            retired.update(*lambda_runtime._workers.values())
+        original()
+        kill_at_once(retired)
+
+
 def _fail_a_callback_task_whose_lambda_raises() -> None:
     """End a `.waitForTaskToken` task at once when its Lambda fails.
 
@@ -235,6 +275,22 @@ def _give_each_attempt_its_own_task_token() -> None:
         if ".waitForTaskToken" in state.get("Resource", "") and context["State"]["RetryCount"] > 0:
             context["Task"] = {"Token": stepfunctions.new_uuid()}
         return original(state, data, context)
+
+
+def _retry_with_full_jitter() -> None:
+    """Spread retries as the state asks for.
+
+    Gap: `JitterStrategy` is ignored, so that all that failed together is tried again together, after the longest wait.
+    Mend: with FULL, a retry comes at random within its interval.
+    """
+
+    @around(stepfunctions, "_find_matching_retrier")
+    def find(original: Callable[..., Any], *arguments: Any) -> Any:
+        retrier, index = original(*arguments)
+        if retrier and retrier.get("JitterStrategy") == "FULL":
+            interval = random.random() * retrier.get("IntervalSeconds", 1)  # noqa: S311 - no secret
+            retrier = {**retrier, "IntervalSeconds": interval}
+        return retrier, index
 
 
 def _follow_the_path_fields_of_a_map() -> None:

@@ -24,7 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.stack import PROJECT, LocalAws, LocalAwsDidNotStartError
-from tests.local.launcher.emulator import Emulator
+from tests.local.launcher.emulator import Emulator, archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +75,30 @@ def run_a_lambda(aws: LocalAws) -> None:
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
+def leave_lambdas_at_work(aws: LocalAws) -> None:
+    """Leave two workers of a function at work, one of them since before the function was updated."""
+    source = (
+        "import os, pathlib, time\n"
+        "def handler(event, context):\n"
+        "    pathlib.Path(os.environ['TMPDIR'], event['name']).touch()\n"
+        "    time.sleep(600)\n"
+    )
+    functions = aws.client("lambda")
+    role = aws.client("iam").get_role(RoleName="any")["Role"]["Arn"]
+    functions.create_function(
+        FunctionName="works-on",
+        Role=role,
+        Handler="module.handler",
+        Runtime="python3.13",
+        Timeout=900,
+        Code={"ZipFile": archive({"module.py": source})},
+    )
+    for name, megabytes in (("first", 256), ("second", 512)):
+        functions.update_function_configuration(FunctionName="works-on", MemorySize=megabytes)
+        functions.invoke(FunctionName="works-on", InvocationType="Event", Payload=json.dumps({"name": name}))
+        wait_until((aws.directory / "tmp" / name).exists, f"the {name} is at work")
+
+
 def is_open(endpoint_url: str) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(endpoint_url.rpartition(":")[2]))) == 0
@@ -83,6 +107,7 @@ def is_open(endpoint_url: str) -> bool:
 def test_it_leaves_no_process_port_or_file() -> None:
     with LocalAws() as aws:
         run_a_lambda(aws)
+        leave_lambdas_at_work(aws)
         running = {process.name() for process in processes_in(aws.directory)}
         assert any("postgres" in name for name in running)
         assert is_open(aws.endpoint_url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -16,6 +17,7 @@ from tests.local.launcher.emulator import DEADLINE_SECONDS, Emulator, archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 RAISING = """
 class SpnameNotAllowedError(Exception):
@@ -112,6 +114,41 @@ def test_a_function_that_was_killed_is_told_from_one_that_raised(plain: Emulator
 
     assert error_of(plain) == "Runtime.HandlerError"
     assert error_of(mended) == "Runtime.ExitError"
+
+
+def test_an_update_of_a_function_ends_no_invocation(plain: Emulator, mended: Emulator, tmp_path: Path) -> None:
+    source = """
+import os, pathlib, time
+def handler(event, context):
+    folder = pathlib.Path(event["folder"])
+    (folder / "begun").touch()
+    while not (folder / "updated").exists():
+        time.sleep(0.02)
+    return pathlib.Path(__file__).exists() and os.environ.get("VERSION", "first")
+"""
+
+    def answers_of(emulator: Emulator, folder: Path) -> list[Any]:
+        folder.mkdir()
+        functions, payload = emulator.clients["lambda"], json.dumps({"folder": str(folder)})
+        emulator.create_function("is-updated", source)
+
+        def invoke() -> Any:
+            return json.loads(functions.invoke(FunctionName="is-updated", Payload=payload)["Payload"].read())
+
+        with ThreadPoolExecutor(1) as thread:
+            under_way = thread.submit(invoke)
+            while not (folder / "begun").exists():
+                time.sleep(0.02)
+            functions.update_function_configuration(
+                FunctionName="is-updated", Environment={"Variables": {"VERSION": "second"}}
+            )
+            (folder / "updated").touch()
+            return [under_way.result(), invoke()]
+
+    before, after = answers_of(plain, tmp_path / "plain")
+    assert before["errorType"]
+    assert after == "second"
+    assert answers_of(mended, tmp_path / "mended") == ["first", "second"]
 
 
 def test_each_attempt_of_a_callback_task_has_its_own_token(plain: Emulator, mended: Emulator) -> None:
