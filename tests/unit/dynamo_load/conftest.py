@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import logging
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
-from moto.server import ThreadedMotoServer
 
 import aws_clients
 from dynamo_load.accounting.ledger import PieceLedger, Tally
@@ -29,6 +27,7 @@ from dynamo_load.writing.transport import DRAIN_SECONDS, BatchTransport
 from locks.table import TableLock
 from target.describing import ConfiguredTarget, requested_target
 from target.table import KeyAttribute, TargetTable
+from tests.moto_over_http import moto_over_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,14 +54,10 @@ class LocalAws:
 @pytest.fixture(scope="session")
 def local_aws() -> Iterator[LocalAws]:
     """S3 and DynamoDB over HTTP."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    session = session_for(url)
-    clients = boto3.Session(botocore_session=session)
-    yield LocalAws(url, clients.client("s3"), clients.client("dynamodb"), session)
-    server.stop()
+    with moto_over_http() as url:
+        session = session_for(url)
+        clients = boto3.Session(botocore_session=session)
+        yield LocalAws(url, clients.client("s3"), clients.client("dynamodb"), session)
 
 
 def session_for(endpoint_url: str, ca_bundle: str | None = None) -> botocore.session.Session:
