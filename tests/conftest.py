@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # Each session of botocore's reads its services' models for itself, 70 ms for a client, and most tests make clients.
 botocore.session.create_loader = cache(botocore.session.create_loader)
 
-# Each client reads its service's rules for endpoints and makes a method of each operation, and each session looks for the
-# present names of hundreds of events: half of what they cost.
+# Each client reads its service's rules for endpoints and makes a method of each operation, and each session looks for
+# the present names of hundreds of events: half of what they cost.
 _regions: Any = botocore.regions
 _creator: Any = botocore.client.ClientCreator
 _aliaser: Any = EventAliaser
