@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.demo import comparison
+from local.demo.__main__ import main
 from local.stack import PROJECT
 
 if TYPE_CHECKING:
@@ -82,11 +83,18 @@ def test_the_demo_shows_both_pipelines_and_leaves_nothing_but_a_report(
 
 
 @pytest.mark.parametrize("rows", ["many", "0", "-5", "20,00"])
-def test_a_number_of_rows_that_is_none_ends_the_demo_at_once(temporary_directory: Path, rows: str) -> None:
-    demo = run_demo(temporary_directory, rows)
+def test_a_number_of_rows_that_is_none_ends_the_demo_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, rows: str
+) -> None:
+    monkeypatch.setenv("ROWS", rows)
+    monkeypatch.chdir(tmp_path)  # where it would leave its report, if it went on
 
-    assert demo.returncode == 1
-    assert f"\n  ✗ ROWS is '{rows}', not a number of rows" in f"\n{demo.stdout}"
+    assert main() == 1
+    assert f"\n  ✗ ROWS is '{rows}', not a number of rows" in f"\n{capsys.readouterr().out}"
+
+
+def test_a_demo_that_fails_tells_its_shell(temporary_directory: Path) -> None:
+    assert run_demo(temporary_directory, "many").returncode == 1
 
 
 def test_the_comparison_finds_what_is_missing_and_what_differs(aws: LocalAws, redshift: DataApi) -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,10 @@ from local.stack import PROJECT, LocalAws, LocalAwsDidNotStartError
 from tests.local.launcher.emulator import Emulator, archive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DEADLINE_SECONDS = 30
+PROFILE = {"AWS_PROFILE": "production", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
 START_AND_SLEEP = """
 import json, time
 from local.stack import LocalAws
@@ -37,6 +39,17 @@ with LocalAws() as aws:
     print(json.dumps([aws.endpoint_url, str(aws.directory)]), flush=True)
     time.sleep(600)
 """
+
+
+@pytest.fixture(scope="module")
+def other() -> Iterator[LocalAws]:
+    """One more, which was started by a developer with a profile."""
+    with ExitStack() as running:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in PROFILE.items():
+                environment.setenv(name, value)
+            aws = running.enter_context(LocalAws())
+        yield aws
 
 
 def wait_until(reached: Callable[[], bool], what: str) -> None:
@@ -104,7 +117,7 @@ def is_open(endpoint_url: str) -> bool:
         return probe.connect_ex(("127.0.0.1", int(endpoint_url.rpartition(":")[2]))) == 0
 
 
-def test_it_leaves_no_process_port_or_file() -> None:
+def test_it_leaves_no_process_port_or_file_but_those_of_another(other: LocalAws) -> None:
     with LocalAws() as aws:
         run_a_lambda(aws)
         leave_lambdas_at_work(aws)
@@ -112,6 +125,7 @@ def test_it_leaves_no_process_port_or_file() -> None:
         assert any("postgres" in name for name in running)
         assert is_open(aws.endpoint_url)
 
+    assert is_open(other.endpoint_url)
     assert not is_open(aws.endpoint_url)
     assert not aws.directory.exists()
     wait_until(lambda: not processes_in(aws.directory), "the end of every process")
@@ -146,14 +160,12 @@ def test_it_stops_postgresql_even_if_it_is_killed_itself() -> None:
         wait_until(lambda: not processes_in(aws.directory), "the end of every process")
 
 
-def test_two_of_them_run_side_by_side(aws: LocalAws) -> None:
-    with LocalAws() as other:
-        for one in (aws, other):
-            one.client("s3").create_bucket(Bucket="of-the-same-name")
-        other.client("s3").put_object(Bucket="of-the-same-name", Key="only-there")
+def test_two_of_them_run_side_by_side(aws: LocalAws, other: LocalAws) -> None:
+    for one in (aws, other):
+        one.client("s3").create_bucket(Bucket="of-the-same-name")
+    other.client("s3").put_object(Bucket="of-the-same-name", Key="only-there")
 
-        assert aws.client("s3").list_objects_v2(Bucket="of-the-same-name")["KeyCount"] == 0
-    assert is_open(aws.endpoint_url)
+    assert aws.client("s3").list_objects_v2(Bucket="of-the-same-name")["KeyCount"] == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS shows other processes' sockets to root alone")
@@ -211,15 +223,14 @@ def test_nothing_is_done_for_a_request_that_nobody_signed(aws: LocalAws, path: s
             urllib.request.urlopen(request, timeout=10)
 
 
-def test_no_other_user_can_look_into_its_files_or_read_a_secret_among_processes(aws: LocalAws) -> None:
+def test_no_other_user_can_look_into_its_files_or_read_a_secret_among_processes(aws: LocalAws, other: LocalAws) -> None:
     assert aws.directory.stat().st_mode & 0o007 == 0
     secret = json.loads(aws.client("secretsmanager").get_secret_value(SecretId=aws.secret_arn)["SecretString"])
     hidden = {secret["password"], aws.environment["AWS_SECRET_ACCESS_KEY"]}
     shown = [argument for process in psutil.process_iter() for argument in _arguments(process)]
     assert str(aws.directory) in shown
     assert not any(text in argument for text in hidden for argument in shown)
-    with LocalAws() as other:
-        assert other.environment["AWS_SECRET_ACCESS_KEY"] not in hidden
+    assert other.environment["AWS_SECRET_ACCESS_KEY"] not in hidden
 
 
 def _arguments(process: psutil.Process) -> list[str]:
@@ -241,13 +252,12 @@ def test_it_enforces_iam(aws: LocalAws) -> None:
         nobody.list_buckets()
 
 
-def test_a_profile_of_the_developer_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "production")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+def test_a_profile_of_the_developer_changes_nothing(other: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PROFILE.items():
+        monkeypatch.setenv(name, value)
 
-    with LocalAws() as aws:
-        assert aws.client("sts").get_caller_identity()["Account"] == "000000000000"
-        run_a_lambda(aws)
+    assert other.client("sts").get_caller_identity()["Account"] == "000000000000"
+    run_a_lambda(other)
 
 
 def test_a_start_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, temporary_directory: Path) -> None:
