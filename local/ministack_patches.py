@@ -11,6 +11,7 @@ import os
 import random
 import secrets
 import threading
+import time
 from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime
 from functools import wraps
@@ -56,7 +57,7 @@ def apply() -> None:
     _let_invocations_end_while_their_function_is_updated()
     _fail_a_callback_task_whose_lambda_raises()
     _give_each_attempt_its_own_task_token()
-    _retry_with_full_jitter()
+    _wait_for_retries_as_the_state_asks()
     _follow_the_path_fields_of_a_map()
     _follow_the_path_of_a_timeout()
     _find_items_by_the_value_of_a_number()
@@ -277,20 +278,25 @@ def _give_each_attempt_its_own_task_token() -> None:
         return original(state, data, context)
 
 
-def _retry_with_full_jitter() -> None:
-    """Spread retries as the state asks for.
+def _wait_for_retries_as_the_state_asks() -> None:
+    """Spread retries, and wait for them as long as the state asks for.
 
-    Gap: `JitterStrategy` is ignored, so that all that failed together is tried again together, after the longest wait.
-    Mend: with FULL, a retry comes at random within its interval.
+    Gap: `JitterStrategy` and `MaxDelaySeconds` are ignored: all that failed together is tried again together, after the
+    longest wait, and no wait is longer than a minute, so that eight retries end before an outage of some minutes.
+    Mend: what is waited is worked out here, and MiniStack's own wait left out.
     """
 
     @around(stepfunctions, "_find_matching_retrier")
-    def find(original: Callable[..., Any], *arguments: Any) -> Any:
-        retrier, index = original(*arguments)
-        if retrier and retrier.get("JitterStrategy") == "FULL":
-            interval = random.random() * retrier.get("IntervalSeconds", 1)  # noqa: S311 - no secret
-            retrier = {**retrier, "IntervalSeconds": interval}
-        return retrier, index
+    def find(original: Callable[..., Any], retriers: Any, error: str, counts: dict[int, int]) -> Any:
+        retrier, index = original(retriers, error, counts)
+        if retrier is None:
+            return retrier, index
+        seconds = retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2.0) ** counts.get(index, 0)
+        seconds = min(seconds, retrier.get("MaxDelaySeconds", seconds))
+        if retrier.get("JitterStrategy") == "FULL":
+            seconds *= random.random()  # noqa: S311 - no secret
+        time.sleep(seconds)
+        return {**retrier, "IntervalSeconds": 0}, index
 
 
 def _follow_the_path_fields_of_a_map() -> None:

@@ -1,9 +1,9 @@
 """`make soak`: many executions of both kinds at once, while all that can go wrong does, by chance.
 
-Requests and answers get lost between functions and AWS, AWS throttles and fails, functions are killed, completion
-events get lost or come twice, executions are aborted and redriven or started anew. Then everything becomes kind again,
-and all must have ended as it should: each procedure ran once, the tables hold what they should, row by row, and nothing
-is left behind.
+Requests and answers get lost between functions and AWS, AWS throttles and fails, at times a whole service for a minute,
+functions are killed, completion events get lost or come twice, executions are aborted, told or untold, and redriven or
+started anew. Then everything becomes kind again, and all must have ended as it should: each procedure ran once, the
+tables hold what they should, row by row, and nothing is left behind. What has not is told with all that is known of it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from local import executions
 from local.data_api import DataApi
 from local.stack import LocalAws, deploy
 from tests.under_quotas import Stack, wait
-from tests.unkind_network import UnkindNetwork
+from tests.unkind_network import ANSWERED, UnkindNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Future
 
 SHARE = 0.01
@@ -40,14 +40,21 @@ SHARE = 0.01
 EXECUTION_SECONDS = 1_200.0
 # So long a row has to be unfinished for the watchdog to look at it.
 _OVERDUE_SECONDS = 61
+# A stop that fails comes again after this, as if the minute were over.
+_STOP_AGAIN_SECONDS = 10
+_SERVICES = ("dynamodb", "redshift-data", "s3", "states")
 _TABLE_KEYS = 120
+_UNTOLD = 0.5
+"""Of the executions that are aborted, those whose status event is lost."""
+_FATES = ("aborted and redriven", "left alone", "aborted and loaded anew", "left alone")
 _PROCEDURE = (
     "CREATE OR REPLACE PROCEDURE public.sp_soak(p_message varchar(50)) AS $$ BEGIN PERFORM pg_sleep({seconds});"
     " INSERT INTO public.soak_log VALUES (p_message); END; $$ LANGUAGE plpgsql"
 )
-_RUNNING = (
-    "SELECT pid FROM pg_stat_activity WHERE query LIKE '%sp_soak%' AND state = 'active' AND pid <> pg_backend_pid()"
-)
+_RUNNING = """
+SELECT pid, query FROM pg_stat_activity
+WHERE query LIKE '%sp_soak%' AND state = 'active' AND pid <> pg_backend_pid()
+"""
 
 
 @dataclass
@@ -68,16 +75,33 @@ class Figures:
         )
 
 
+@dataclass(frozen=True)
+class Measure:
+    """How much trouble there is: one every `pause_seconds`, so many `kills` and `outages`, each of these so long."""
+
+    kills: int
+    outages: int
+    outage_seconds: tuple[float, float]
+    pause_seconds: float = 1.0
+
+
 class Trouble(threading.Thread):
-    """Kills functions, loses completion events and repeats them, until `end`, one every `pause_seconds`.
+    """Kills functions, loses completion events and repeats them, takes services out, in turn, until `end`.
 
     The watchdog looks each time, as if minutes had passed.
     """
 
-    def __init__(self, aws: LocalAws, prefix: str, tokens: str, *, pause_seconds: float, kills: int, seed: int) -> None:
+    def __init__(
+        self, aws: LocalAws, network: UnkindNetwork, prefix: str, tokens: str, measure: Measure, seed: int
+    ) -> None:
         super().__init__()
-        self._aws, self._prefix, self._tokens, self._pause_seconds = aws, prefix, tokens, pause_seconds
-        self._chance, self._kills_left = random.Random(seed), kills
+        self._aws, self._network, self._prefix, self._tokens = aws, network, prefix, tokens
+        self._chance, self._pause_seconds = random.Random(seed), measure.pause_seconds
+        self._kills_left, self._outages_left, self._outage_seconds = (
+            measure.kills,
+            measure.outages,
+            measure.outage_seconds,
+        )
         self._events, self._functions, self._dynamodb = (aws.client(name) for name in ("events", "lambda", "dynamodb"))
         self._ended, self._kind = threading.Event(), threading.Event()
         self.met: Counter[str] = Counter()
@@ -96,13 +120,26 @@ class Trouble(threading.Thread):
 
     def run(self) -> None:
         """Make trouble."""
+        kinds = self._kinds()
         try:
             while not self._ended.wait(self._pause_seconds):
                 if not self._kind.is_set():
-                    self._chance.choice([self._kill_function, self._lose_events, self._repeat_event])()
+                    next(kinds)()
                 self._watch()
         except Exception as failure:  # noqa: BLE001 - raised again by whoever ends this thread
             self.failure = failure
+
+    def _kinds(self) -> Iterator[Callable[[], None]]:
+        """All kinds of trouble, again and again, each time in another order."""
+        kinds = [self._kill_function, self._lose_events, self._repeat_event, self._take_a_service_out]
+        while True:
+            yield from self._chance.sample(kinds, len(kinds))
+
+    def _take_a_service_out(self) -> None:
+        if self._outages_left and not self._network.outages:
+            self._outages_left -= 1
+            service, fault = self._chance.choice(_SERVICES), self._chance.choice(ANSWERED)
+            self._network.take_out(service, fault, self._chance.uniform(*self._outage_seconds))
 
     def _kill_function(self) -> None:
         workers = _processes(f"{self._aws.directory}/tmp/ministack-lambda-{self._prefix}-")
@@ -148,7 +185,7 @@ class Table:
     """A table of Redshift that changes from load to load, and its copy in DynamoDB."""
 
     def __init__(self, number: int, soak: Soak) -> None:
-        self._soak, self._chance = soak, random.Random(f"{soak.seed} {number}")
+        self._soak, self._number, self._chance = soak, number, random.Random(f"{soak.seed} {number}")
         self._source, self._target = f"public.soak_{number}", f"local-soak-{number}"
         self._expected: dict[str, int] = {}
         # What upserts have brought is known to no later load, and so deleted by none.
@@ -162,7 +199,7 @@ class Table:
         )
 
     def load(self, version: int) -> None:
-        """Replace the rows, load them, aborting a few loads on the way, and compare. Raises AssertionError."""
+        """Replace the rows, load them, aborting half of the loads on the way, and compare. Raises AssertionError."""
         source = {f"key-{self._chance.randrange(_TABLE_KEYS):03}": version for _ in range(_TABLE_KEYS)}
         values = ", ".join(f"('{key}', {version})" for key in source)
         self._soak.redshift.query(f"DELETE FROM {self._source}")
@@ -171,9 +208,7 @@ class Table:
         asked = {"target_table": self._target, "query": f"SELECT * FROM {self._source}", "mode": mode, "wait": True}
         if mode == "mirror":
             asked["deletes_allowed"] = 1.0
-        if self._chance.random() < 0.3:
-            self._soak.abort_load(asked, after_seconds=3 * self._chance.random())
-        rows = self._soak.load(asked)
+        rows = self._load(asked, _FATES[(self._number + version) % len(_FATES)])
         assert rows == len(source), f"{rows} rows of {len(source)}"
         if mode == "mirror":
             vanished = self._noted - source.keys()
@@ -184,7 +219,17 @@ class Table:
             self._noted |= source.keys()
         found = {item["id"]["S"]: int(item["version"]["N"]) for item in _rows(self._soak.dynamodb, self._target)}
         assert found == self._expected, (
-            f"{self._target} differs from its source: {found.items() ^ self._expected.items()}"
+            f"{self._target} differs from its source after load {version} ({mode}):"
+            f" {found.items() ^ self._expected.items()}"
+        )
+
+    def _load(self, asked: Mapping[str, Any], fate: str) -> int:
+        if fate == "left alone":
+            return self._soak.load(asked)
+        untold = self._chance.random() < _UNTOLD
+        aborted = self._soak.abort_load(asked, after_seconds=3 * self._chance.random(), untold=untold)
+        return (
+            self._soak.redrive_load(aborted) if aborted and fate == "aborted and redriven" else self._soak.load(asked)
         )
 
 
@@ -197,10 +242,12 @@ class Soak:
         self.dynamodb, self._states, self._functions = (
             aws.client(name) for name in ("dynamodb", "stepfunctions", "lambda")
         )
+        self._events, self._sqs = aws.client("events"), aws.client("sqs")
         self._stack = Stack(aws, self._outputs)
         self._chance, self.figures = random.Random(seed), Figures()
-        self._messages: list[str] = []
-        self._procedures: list[str] = []
+        self._aborting = threading.Lock()
+        self._procedures: dict[str, str] = {}
+        """The executions of procedures, by the message that each is to log."""
 
     def run(
         self,
@@ -208,9 +255,8 @@ class Soak:
         *,
         tables: int,
         loads: int,
-        kills: int,
+        measure: Measure,
         procedure_seconds: str = "random()",
-        pause_seconds: float = 1.0,
         meanwhile: Callable[[], object] = lambda: None,
     ) -> Figures:
         """Run so many procedures at once, and beside them `loads` of each of `tables` tables; do something meanwhile.
@@ -221,11 +267,16 @@ class Soak:
         """
         self.redshift.query("CREATE TABLE public.soak_log (message varchar(50))")
         self.redshift.query(_PROCEDURE.format(seconds=procedure_seconds))
+        stops = f"{self.prefix}-StoppedExecutions"
+        self._sqs.set_queue_attributes(
+            QueueUrl=self._sqs.get_queue_url(QueueName=stops)["QueueUrl"],
+            Attributes={"VisibilityTimeout": str(_STOP_AGAIN_SECONDS)},
+        )
         tokens = self._outputs["MetaTableName"]
-        trouble = Trouble(self.aws, self.prefix, tokens, pause_seconds=pause_seconds, kills=kills, seed=self.seed)
         with UnkindNetwork(self.aws.endpoint_url, share=SHARE, seed=self.seed) as network:
             before = self._lead_functions_to(network.endpoint_url)
             made = [Table(number, self) for number in range(tables)]
+            trouble = Trouble(self.aws, network, self.prefix, tokens, measure, self.seed)
             trouble.start()
             try:
                 with ThreadPoolExecutor(tables + 1) as threads:
@@ -234,44 +285,54 @@ class Soak:
                     self._redrive_some(self.start_procedures(procedures))
                     for other in others:
                         other.result()
-                for arn in self._procedures:
-                    ended = self._ended(arn)
-                    assert ended.status == "SUCCEEDED", f"{arn}: {ended.error}: {ended.cause}"
+                failed = [arn for arn in self._procedures.values() if self._ended(arn).status != "SUCCEEDED"]
+                assert not failed, "\n".join(map(self._told, failed))
                 network.become_kind()
                 trouble.become_kind()
-                wait("all ends are told", lambda: not any("unfinished" in row for row in _rows(self.dynamodb, tokens)))
+                wait("all ends are told", lambda: [_said(row) for row in self._statements() if "unfinished" in row])
             finally:
                 trouble.end()
             self._restore(before)
-        logged = [row["message"] for row in self.redshift.query("SELECT message FROM public.soak_log")]
-        assert sorted(logged) == sorted(self._messages), f"not run once: {Counter(logged) - Counter(self._messages)}"
+        logged = Counter(row["message"] for row in self.redshift.query("SELECT message FROM public.soak_log"))
+        wrong = [message for message in logged.keys() | self._procedures.keys() if logged[message] != 1]
+        assert not wrong, "\n".join(f"ran {logged[one]} times: {self._told(self._procedures[one])}" for one in wrong)
         # Events that no attempt could handle are kept for people, when they have long been taken care of otherwise.
-        wait("all stops are handled", lambda: self._stack.queued(f"{self.prefix}-StoppedExecutions") == 0)
-        assert self.redshift.query(_RUNNING) == [], "a statement runs on"
-        self.figures.statements = sum(1 for _ in _rows(self.dynamodb, tokens))
+        wait("all stops are handled", lambda: self._stack.queued(stops))
+        running = self.redshift.query(_RUNNING)
+        assert running == [], f"statements run on: {running}"
+        self.figures.statements = sum(1 for _ in self._statements())
         self.figures.faults += network.met + trouble.met
         self.figures.requests = network.requests
         return self.figures
 
     def load(self, asked: Mapping[str, Any]) -> int:
         """Load a table; return the rows that were unloaded. Raises AssertionError if that fails."""
-        ended = self._ended(self._start_load(asked))
-        assert ended.status == "SUCCEEDED", f"{ended.arn}: {ended.error}: {ended.cause}"
-        self.figures.rows += ended.output["rows_unloaded"]
-        return int(ended.output["rows_unloaded"])
+        return self._unloaded(self._start_load(asked))
 
-    def abort_load(self, asked: Mapping[str, Any], *, after_seconds: float) -> None:
-        """Start a load and abort it."""
+    def abort_load(self, asked: Mapping[str, Any], *, after_seconds: float, untold: bool) -> str | None:
+        """Start a load and abort it; return its ARN, or None if it had ended before."""
         arn = self._start_load(asked)
         time.sleep(after_seconds)
-        with suppress(ClientError):
-            self._states.stop_execution(executionArn=arn)
-            self.figures.faults["load aborted"] += 1
-        self._ended(arn)
+        aborted = self._abort(arn, untold=untold)
+        self.figures.faults["load aborted"] += aborted
+        return arn if aborted else None
+
+    def redrive_load(self, arn: str) -> int:
+        """Redrive a load that was aborted; return the rows that were unloaded. Raises AssertionError if that fails."""
+        self._states.redrive_execution(executionArn=arn)
+        self.figures.faults["load redriven"] += 1
+        return self._unloaded(arn)
 
     def _start_load(self, asked: Mapping[str, Any]) -> str:
         self.figures.executions += 1
         return executions.start(self._states, self._outputs["RedshiftToDynamoStateMachineArn"], asked)
+
+    def _unloaded(self, arn: str) -> int:
+        ended = self._ended(arn)
+        assert ended.status == "SUCCEEDED", self._told(arn)
+        rows = int(ended.output["rows_unloaded"])
+        self.figures.rows += rows
+        return rows
 
     def _load_all(self, table: Table, loads: int) -> None:
         for version in range(loads):
@@ -282,21 +343,54 @@ class Soak:
         messages = [uuid.uuid4().hex for _ in range(count)]
         arns = self._stack.start([{"spname": "public.sp_soak", "arguments": [message]} for message in messages])
         self.figures.executions += count
-        self._messages += messages
-        self._procedures += arns
+        self._procedures |= zip(messages, arns, strict=True)
         return arns
 
     def _redrive_some(self, arns: list[str]) -> None:
         """Abort and redrive a tenth of them."""
         for arn in self._chance.sample(arns, len(arns) // 10):
             time.sleep(self._chance.random() / 2)
-            self._states.stop_execution(executionArn=arn)
-            if self._states.describe_execution(executionArn=arn)["status"] == "ABORTED":
+            if self._abort(arn, untold=self._chance.random() < _UNTOLD):
                 self._states.redrive_execution(executionArn=arn)
                 self.figures.faults["procedure aborted and redriven"] += 1
 
+    def _abort(self, arn: str, *, untold: bool) -> bool:
+        """Abort an execution, `untold` without its status event; return whether it had not ended before."""
+        rule = f"{self.prefix}-StoppedExecutions"
+        with self._aborting:
+            if untold:
+                self._events.disable_rule(Name=rule)
+            with suppress(ClientError):
+                self._states.stop_execution(executionArn=arn)
+            if untold:
+                self._events.enable_rule(Name=rule)
+        aborted: bool = self._states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+        self.figures.faults["status event lost"] += aborted and untold
+        return aborted
+
     def _ended(self, arn: str) -> executions.Execution:
-        return executions.wait(self._states, arn, timeout_seconds=EXECUTION_SECONDS)
+        try:
+            return executions.wait(self._states, arn, timeout_seconds=EXECUTION_SECONDS)
+        except executions.ExecutionDidNotEndError as error:
+            raise AssertionError(f"{error}: {self._told(arn)}") from error
+
+    def _statements(self) -> Iterator[dict[str, Any]]:
+        return _rows(self.dynamodb, self._outputs["MetaTableName"])
+
+    def _told(self, arn: str) -> str:
+        """All that is known of an execution: its history, in seconds from its start, and its statements."""
+        pages = self._states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        events = [event for page in pages for event in page["events"]]
+        lines = [arn]
+        for event in events:
+            seconds = (event["timestamp"] - events[0]["timestamp"]).total_seconds()
+            details: dict[str, Any] = next(
+                (value for name, value in event.items() if name.endswith("EventDetails")), {}
+            )
+            said = [details[name] for name in ("name", "error", "cause") if details.get(name)]
+            lines.append(f"{seconds:8.1f} {event['type']} {': '.join(said)}")
+        lines += [_said(row) for row in self._statements() if row["executionArn"]["S"] == arn]
+        return "\n".join(lines)
 
     def _lead_functions_to(self, endpoint_url: str) -> dict[str, dict[str, str]]:
         """Let all functions of the stack find AWS there; return the variables that they had before."""
@@ -313,9 +407,19 @@ class Soak:
             self._functions.update_function_configuration(FunctionName=name, Environment={"Variables": of_function})
 
 
-def _rows(dynamodb: Any, table: str) -> list[dict[str, Any]]:
+def _rows(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
     pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-    return [row for page in pages for row in page["Items"]]
+    return (row for page in pages for row in page["Items"])
+
+
+def _said(row: Mapping[str, dict[str, Any]]) -> str:
+    """A statement's row in words, without its tokens."""
+    return ", ".join(
+        f"{name}: {value}"
+        for name, typed in sorted(row.items())
+        if not name.endswith("Tokens")
+        for value in typed.values()
+    )
 
 
 def _processes(command: str) -> list[int]:
@@ -339,7 +443,8 @@ def main() -> None:
     print(f"seed {asked.seed}", flush=True)
     with LocalAws(with_quotas=True) as aws:
         soak = Soak(aws, deploy(aws, report=print), prefix="local", seed=asked.seed)
-        figures = soak.run(asked.procedures, tables=asked.tables, loads=asked.loads, kills=20)
+        measure = Measure(kills=20, outages=3, outage_seconds=(30, 60))
+        figures = soak.run(asked.procedures, tables=asked.tables, loads=asked.loads, measure=measure)
     assert _processes(str(aws.directory)) == [], "processes are left"
     assert not aws.directory.exists(), "files are left"
     print(figures)

@@ -64,11 +64,14 @@ class Stack:
         )
 
 
-def wait(what: str, reached: Callable[[], bool]) -> None:
-    """Wait until something is so, and say how long that took. Raises AssertionError if it takes too long."""
+def wait(what: str, left: Callable[[], object]) -> None:
+    """Wait until nothing is left to wait for, and say how long that took.
+
+    Raises AssertionError, which says what is left, if it takes too long.
+    """
     began = time.monotonic()
-    while not reached():
-        assert time.monotonic() - began < DEADLINE_SECONDS, f"not within {DEADLINE_SECONDS:.0f} s: {what}"
+    while remains := left():
+        assert time.monotonic() - began < DEADLINE_SECONDS, f"not within {DEADLINE_SECONDS:.0f} s: {what}: {remains}"
         time.sleep(POLL_SECONDS)
     print(f"{what}: {time.monotonic() - began:.0f} s", flush=True)
 
@@ -86,16 +89,16 @@ def main() -> None:
 
         messages = [uuid.uuid4().hex for _ in range(count)]
         arns = stack.start([{"spname": PROCEDURE, "event_message": message} for message in messages])
-        wait(f"{count} executions at once", lambda: not stack.statuses(arns)["RUNNING"])
+        wait(f"{count} executions at once", lambda: stack.statuses(arns)["RUNNING"])
         assert stack.statuses(arns) == {"SUCCEEDED": count}
         logged = [row["event_message"] for row in redshift.query("SELECT event_message FROM public.etl_events")]
         assert sorted(logged) == sorted(messages)
 
         sleeping = stack.start([{"spname": "public.sp_sleep"}] * count)
-        wait(f"{count} statements at once", lambda: stack.statements(sleeping) == {"SUBMITTED": count})
+        wait(f"{count} statements at once", lambda: Counter(SUBMITTED=count) - stack.statements(sleeping))
         stack.stop(sleeping)
-        wait(f"{count} stopped at once", lambda: stack.statements(sleeping) == {"ABORTED": count})
-        wait("nothing is left in a queue", lambda: stack.queued() == 0)
+        wait(f"{count} stopped at once", lambda: Counter(ABORTED=count) - stack.statements(sleeping))
+        wait("nothing is left in a queue", stack.queued)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ _HEAD_BYTES = 64 * 1024
 class UnkindNetwork:
     """Context manager: a proxy on 127.0.0.1, in a thread of its own, in front of `endpoint_url`.
 
-    A share of the requests, drawn by `seed` for each, meets each of the faults. `met` counts what has happened.
+    A share of the requests, drawn by `seed` for each, meets each of the faults, and while a service is out all that it
+    is asked. `met` counts what has happened.
     """
 
     def __init__(self, endpoint_url: str, *, share: float, seed: int) -> None:
@@ -32,6 +33,7 @@ class UnkindNetwork:
         self._share, self._chance = share, random.Random(seed)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
+        self._out: dict[str, str] = {}
         self.met: Counter[str] = Counter()
         self.requests = 0
         self.endpoint_url = ""
@@ -52,6 +54,18 @@ class UnkindNetwork:
     def become_kind(self) -> None:
         """From now on nothing goes wrong."""
         self._share = 0.0
+        self._out.clear()
+
+    @property
+    def outages(self) -> int:
+        """How many services are out."""
+        return len(self._out)
+
+    def take_out(self, service: str, fault: str, seconds: float) -> None:
+        """Let a service, by the name that requests are signed for, answer nothing but a fault for so long."""
+        self._out[service] = fault
+        self._loop.call_soon_threadsafe(lambda: self._loop.call_later(seconds, self._out.pop, service, None))
+        self.met[f"outage of {service}"] += 1
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -70,10 +84,10 @@ class UnkindNetwork:
         length = _LENGTH.search(head)
         body = await reader.readexactly(int(length[1])) if length else b""
         self.requests += 1
-        fault = self._drawn()
+        fault = self._out.get(_service(head).decode()) or self._drawn()
         if fault:
             self.met[fault] += 1
-        if fault in _ANSWERS:
+        if fault and fault in _ANSWERS:
             writer.write(_ANSWERS[fault](head))
         elif fault != "request lost":
             answer = await self._asked(_CONNECTION.sub(b"", head)[:-2] + b"Connection: close\r\n\r\n" + body)
@@ -114,5 +128,7 @@ def _answer(status: int, body: bytes) -> bytes:
     return b"HTTP/1.1 %d No\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (status, len(body), body)
 
 
-_ANSWERS: dict[str | None, Callable[[bytes], bytes]] = {"throttled": _busy, "internal error": _broken}
+_ANSWERS: dict[str, Callable[[bytes], bytes]] = {"throttled": _busy, "internal error": _broken}
+ANSWERED = tuple(_ANSWERS)
+"""The faults that a service answers with."""
 _FAULTS = ("request lost", "answer lost", "throttled", "internal error")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.stack import PROJECT, delete, deploy_built
-from tests.soak import Soak
+from tests.soak import Measure, Soak
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,8 +93,8 @@ def test_what_is_in_flight_while_the_stack_is_updated_and_shaken_ends_as_it_shou
         PROCEDURES,
         tables=1,
         loads=1,
-        kills=1,
-        procedure_seconds="3 + 7 * random()",
+        measure=Measure(kills=1, outages=1, outage_seconds=(2, 3)),
+        procedure_seconds="2 + 6 * random()",
         meanwhile=lambda: in_flight.extend(update()),
     )
     code_after, later = version()
