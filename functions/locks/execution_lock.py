@@ -68,7 +68,8 @@ class ExecutionLock:
         if _may_be_running(states, hold):
             return hold.holder
         asked: dict[str, AttributeValueTypeDef] = {":asked": {"S": hold.holder}, ":version": {"N": hold.version}}
-        hold = self._touch("(#holder = :asked AND #version = :version)", asked)
+        # The SDK sends it again when its answer is lost, and finds the lock its own by then.
+        hold = self._touch("#holder = :me OR (#holder = :asked AND #version = :version)", asked)
         return hold.holder if hold else None
 
     def touch(self, *, stays_stopped: bool = False) -> str | None:

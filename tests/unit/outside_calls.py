@@ -8,13 +8,16 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, field
+from threading import Lock, get_ident
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import botocore.endpoint
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
+from botocore.httpsession import URLLib3Session
 from moto.core.botocore_stubber import MockRawResponse
+from moto.core.models import botocore_stubber
 
 import aws_clients
 from errors import PipelineError, TransientError
@@ -72,10 +75,7 @@ FAULTS = (
 
 @dataclass
 class OutsideCalls:
-    """A context in which the functions' call numbered `number`, from 0, meets a fault.
-
-    Answers are lost only where moto answers in this process.
-    """
+    """A context in which the functions' call numbered `number`, from 0, meets a fault, in whatever thread."""
 
     fault: Fault
     number: int
@@ -84,6 +84,9 @@ class OutsideCalls:
     attempts: int = 0
     """How often the call that meets the fault was sent."""
     dead: bool = False
+    _lock: Lock = field(default_factory=Lock)
+    _met_by: int | None = None
+    """The thread whose call meets the fault, until it makes another."""
 
     def __enter__(self) -> Self:
         for events in _events():
@@ -115,8 +118,13 @@ class OutsideCalls:
         self._die(after=False)
 
     def _count(self, name: str) -> None:
-        if not self.dead:
-            self.names.append(name)
+        with self._lock:
+            if not self.dead:
+                if len(self.names) == self.number:
+                    self._met_by = get_ident()
+                elif self._is_met:
+                    self._met_by = None
+                self.names.append(name)
 
     def _end(self, **_: Any) -> None:
         self._die(after=True)
@@ -136,12 +144,15 @@ class OutsideCalls:
 
     @property
     def _is_met(self) -> bool:
-        return len(self.names) - 1 == self.number
+        return self._met_by == get_ident()
 
     def _go_wrong(self, request: Any) -> AWSResponse | None:
         if not self._is_met or self.fault.killed or (self.attempts > 1 and not self.fault.always):
             return None
         if self.fault.answers is None:
+            if self.fault.after and not botocore_stubber.enabled:
+                # Over HTTP nobody has carried it out yet.
+                URLLib3Session().send(request)
             raise ConnectionClosedError(endpoint_url=request.url)
         return answer(request, *self.fault.answers)
 

@@ -16,6 +16,7 @@ import pytest
 import pytest_socket
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 from moto import mock_aws
+from moto.dynamodb.models import dynamodb_backends
 
 import aws_clients
 import prepare_load.app
@@ -233,6 +234,24 @@ def set_ttl(attribute: str, table: str = "reviews", *, enabled: bool = True) -> 
 def key_schema(key: Sequence[tuple[str, str]]) -> "list[KeySchemaElementTypeDef]":
     """The partition key and the sort key, as CreateTable takes them."""
     return [{"AttributeName": name, "KeyType": "RANGE" if number else "HASH"} for number, (name, _) in enumerate(key)]
+
+
+_OF_EACH_ATTEMPT = {"touchedAt", "expiresAt", "version"}
+"""What changes in the table's lock whenever its holder begins."""
+
+
+def kept() -> dict[str, Any]:
+    """All that the bucket and the ledger have of a load."""
+    s3 = boto3.client("s3", REGION)
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+    files: dict[str, Any] = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+    rows = dynamodb_backends[ACCOUNT][REGION].get_table("ledger").all_items()
+    return files | {
+        f"{row.attrs['loadId'].value} {row.attrs['entry'].value}": {
+            name: each.to_json() for name, each in row.attrs.items() if name not in _OF_EACH_ATTEMPT
+        }
+        for row in rows
+    }
 
 
 @pytest.fixture

@@ -4,11 +4,13 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import asdict, replace
 from typing import Any
 
 import boto3
 import pytest
+from moto.dynamodb.models import dynamodb_backends
 
 import aws_clients
 from data_bucket import plan_key
@@ -23,8 +25,16 @@ from records.errors import RecordUnreadable
 from records.table_state import Generation, Progress, TableState, TableStates
 from target.errors import TableNotLoadable
 from target.table import KeyAttribute, TargetTable
-from tests.unit.unload.conftest import BUCKET, EXECUTION, LOAD, answer_calls, make_target, prepare
-from tests.unit.waiting_task import REGION
+from tests.unit.outside_calls import (
+    ANSWER_LOST,
+    KILLED_AFTER,
+    KILLED_BEFORE,
+    Fault,
+    after_each_call,
+    without_pauses,
+)
+from tests.unit.unload.conftest import BUCKET, EXECUTION, LOAD, answer_calls, kept, make_target, prepare
+from tests.unit.waiting_task import ACCOUNT, REGION
 from unload.errors import LoadNotResumable
 
 EARLIER = EXECUTION.replace("monday", "sunday")
@@ -292,6 +302,36 @@ class TestResume:
         lock().begin()
         with pytest.raises(TableIsBeingLoaded, match=EARLIER):
             self.resume()
+
+    @pytest.mark.parametrize("fault", [KILLED_BEFORE, KILLED_AFTER, ANSWER_LOST], ids=str)
+    @pytest.mark.parametrize("alive", [False, True], ids=["nobody at work", "loader lives on"])
+    def test_one_that_goes_wrong_at_any_call_and_is_tried_again_comes_to_the_same(
+        self, monkeypatch: pytest.MonkeyPatch, fault: Fault, *, alive: bool
+    ) -> None:
+        without_pauses(monkeypatch)
+
+        for piece in ("00000", "00001"):
+            at_work = loader(piece=piece)
+            at_work.take_over()
+            if not alive:
+                at_work.leave()
+        ended()
+        ledger = dynamodb_backends[ACCOUNT][REGION].get_table("ledger")
+        before = deepcopy(ledger.items)
+        prepared = self.resume()
+        undisturbed = kept()
+        assert (prepared["held_by"] is None) != alive
+
+        def failed() -> None:
+            ledger.items = deepcopy(before)
+
+        def run(_: None) -> None:
+            assert self.resume() == prepared
+
+        for _, raised in after_each_call(failed, run, fault):
+            if raised:
+                run(None)
+            assert kept() == undisturbed
 
     @pytest.mark.parametrize("name", ["../x", "a b", "", "x" * 90, 5])
     def test_what_is_no_name_of_a_load_is_refused(self, name: Any) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from moto.dynamodb.models import dynamodb_backends
 
 import redshift_unload_s3_list.app
 from tests.unit.outside_calls import (
@@ -19,8 +18,8 @@ from tests.unit.outside_calls import (
     after_each_call,
     without_pauses,
 )
-from tests.unit.unload.conftest import ASKED, BUCKET, EXECUTION, PREFIX, STATEMENT, Unloaded, prepare, reviews
-from tests.unit.waiting_task import ACCOUNT, REGION, FunctionContext
+from tests.unit.unload.conftest import ASKED, BUCKET, EXECUTION, PREFIX, STATEMENT, Unloaded, kept, prepare, reviews
+from tests.unit.waiting_task import REGION, FunctionContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,24 +37,6 @@ OTHERS: list[dict[str, Any]] = [
     {"mode": "mirror", "dry_run": True},
     {"dry_run": True},
 ]
-
-
-_OF_EACH_ATTEMPT = {"touchedAt", "expiresAt", "version"}
-"""What changes in the table's lock whenever its holder begins."""
-
-
-def kept() -> dict[str, Any]:
-    """All that the bucket and the ledger have of a load."""
-    s3 = boto3.client("s3", REGION)
-    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
-    files: dict[str, Any] = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
-    rows = dynamodb_backends[ACCOUNT][REGION].get_table("ledger").all_items()
-    return files | {
-        f"{row.attrs['loadId'].value} {row.attrs['entry'].value}": {
-            name: each.to_json() for name, each in row.attrs.items() if name not in _OF_EACH_ATTEMPT
-        }
-        for row in rows
-    }
 
 
 def forget_plans() -> None:

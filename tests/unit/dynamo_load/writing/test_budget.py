@@ -124,7 +124,7 @@ class Loaders:
         (8, 2_000, 8),
         (8, 100, 8),
         (3, 1, 600),
-        (40, 1, 600),
+        (20, 1, 600),
         (100, 5, 60),
     ],
 )
@@ -165,9 +165,9 @@ def test_loaders_share_the_budget(ledger: Ledger) -> None:
 
 
 def test_every_one_of_many_loaders_gets_its_turn(ledger: Ledger) -> None:
-    loaders = Loaders(ledger, 40, 50, speed=2_000)
+    loaders = Loaders(ledger, 20, 25, speed=2_000)
     loaders.run(160)
-    assert min(loaders.units_by_loader[loader] for loader in range(40)) >= 3 * BATCH_UNITS, "8 is the mean"
+    assert min(loaders.units_by_loader[loader] for loader in range(20)) >= 3 * BATCH_UNITS, "8 is the mean"
 
 
 def test_loads_do_not_share_a_budget(ledger: Ledger) -> None:
@@ -197,13 +197,13 @@ def test_the_budgets_row_expires_after_what_is_reserved(ledger: Ledger) -> None:
 def test_the_budget_is_kept_in_what_dynamodb_charges(ledger: Ledger, charged: float, estimated: float) -> None:
     now, units = BEGIN, 0.0
     budget = WriteBudget(ledger.session, LEDGER, "load", 100, clock=lambda: now)
-    while now < BEGIN + 60:
+    while now < BEGIN + 20:
         if wait := budget.take(estimated):
             now += wait
         else:
             units += charged
             budget.settle(charged - estimated)
-    assert units == pytest.approx(60 * 100, rel=0.1)
+    assert units == pytest.approx(20 * 100, rel=0.1)
 
 
 def test_a_throttled_ledger_keeps_loaders_waiting_but_does_not_end_them(ledger: Ledger) -> None:
