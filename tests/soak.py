@@ -168,15 +168,16 @@ class Trouble(threading.Thread):
             self.met["event repeated"] += 1
 
     def _watch(self) -> None:
+        overdue = int(time.time()) - _OVERDUE_SECONDS
         for row in _rows(self._dynamodb, self._tokens):
-            if "unfinishedSince" in row:
+            if "unfinishedSince" in row and int(row["unfinishedSince"]["N"]) > overdue:
                 with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
                     self._dynamodb.update_item(
                         TableName=self._tokens,
                         Key={"statementName": row["statementName"]},
-                        UpdateExpression="SET unfinishedSince = unfinishedSince - :seconds",
+                        UpdateExpression="SET unfinishedSince = :overdue",
                         ConditionExpression="attribute_exists(unfinished)",
-                        ExpressionAttributeValues={":seconds": {"N": str(_OVERDUE_SECONDS)}},
+                        ExpressionAttributeValues={":overdue": {"N": str(overdue)}},
                     )
         self._functions.invoke(FunctionName=f"{self._prefix}-WatchStatements")
 

@@ -151,6 +151,13 @@ def handler(event, context):
     assert answers_of(mended, tmp_path / "mended") == ["first", "second"]
 
 
+def test_a_retry_waits_no_longer_than_its_state_asks_for(mended: Emulator) -> None:
+    function = mended.create_function("raises-and-is-retried", RAISING)
+    retry = {"ErrorEquals": ["States.ALL"], "MaxAttempts": 2, "BackoffRate": 1_000_000, "MaxDelaySeconds": 1}
+
+    assert mended.execute("retried", {"Call": task(function, Retry=[retry])})["error"] == "SpnameNotAllowedError"
+
+
 def test_each_attempt_of_a_callback_task_has_its_own_token(plain: Emulator, mended: Emulator) -> None:
     source = """
 import boto3
