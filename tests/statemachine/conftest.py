@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, cast
 import boto3
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jsonpath_ng.ext import parser
 from moto import mock_aws
+from moto.sns.models import Subscription
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
@@ -19,6 +22,7 @@ from moto.stepfunctions.parser.asl.component.common.retry import jitter_strategy
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import mock_eval_utils
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
 
 from tests.statemachine.interpreter import REGION, Machine, Scripts
@@ -35,8 +39,16 @@ def _error_name(name: str) -> ErrorName:
 
 
 # Each takes longer than an execution, which changes neither the definition nor what is made of it.
-_read = cache(yaml.safe_load)
+_read = cache(partial(yaml.load, Loader=yaml.CSafeLoader))
 _parse = cache(AmazonStateLanguageParser.parse)
+# An execution parses each of its paths anew whenever it follows one, a third of its time.
+_parse_path = cache(parser.parse)
+
+
+@cache
+def _signing_key() -> rsa.RSAPrivateKey:
+    """What SNS signs with, which moto makes anew for each topic."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @pytest.fixture
@@ -56,6 +68,8 @@ def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mach
     # Of the random waits, the longest: what a state machine waits at most is exact.
     monkeypatch.setattr(jitter_strategy_decl, "random", SimpleNamespace(uniform=lambda _shortest, longest: longest))
     monkeypatch.setattr(AmazonStateLanguageParser, "parse", _parse)
+    monkeypatch.setattr(json_path, "parse", _parse_path)
+    monkeypatch.setattr(Subscription, "private_key", lambda _subscription: _signing_key())
     scripts = Scripts({})
     # moto has the interpreter's scripted mode, but no way in from outside. An execution ends before its start returns.
     worker = partial(SyncExecutionWorker, mock_test_case=cast("MockTestCase", scripts))

@@ -45,6 +45,10 @@ NOT_READY_WAITS: list[float] = [5, 10, 20, 40, *[60] * 56]
 LAMBDA_KILLED = ["Lambda.Unknown", "Runtime.ExitError"]
 KILLED_WAITS: list[float] = [5, 10]
 
+# Each of them once, one after the other. A retrier counts its errors together, so the waits tell which is whose.
+LAMBDA_ERRORS = [*LAMBDA_FAILED, *LAMBDA_NOT_READY, *LAMBDA_KILLED]
+LAMBDA_WAITS = [*FAILED_WAITS[: len(LAMBDA_FAILED)], *NOT_READY_WAITS[: len(LAMBDA_NOT_READY)], *KILLED_WAITS]
+
 Result = MockedResponseReturn | MockedResponseThrow
 
 
