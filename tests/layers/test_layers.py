@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from scripts import check_layers
 from scripts.check_layers import FUNCTIONS, ROOT, SIZE_LIMIT_MIB
+from tests.template.stack import Stack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+TEMPLATE = Stack.load().template
 LAYERS = check_layers.layer_ids(TEMPLATE)
 HANDLERS = {function.handler: function.layers for function in check_layers.functions(TEMPLATE)}
 REQUIREMENTS = sorted((ROOT / "layers").glob("*/requirements.txt"))

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
-from samcli.vendor.serverlessrepo.parser import get_app_metadata, parse_template  # type: ignore[import-untyped]
+from samcli.vendor.serverlessrepo.parser import get_app_metadata  # type: ignore[import-untyped]
+
+from tests.template.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 LICENSE = " ".join((ROOT / "LICENSE").read_text().split())
-METADATA = get_app_metadata(parse_template((ROOT / "template.yaml").read_text()))
+METADATA = get_app_metadata(Stack.load().template)
 # "AWS SAM template Metadata section properties" in the SAM developer guide: what the texts have to match.
 FORMS = {
     "name": r"[a-zA-Z0-9\-]{1,140}",

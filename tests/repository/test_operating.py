@@ -37,7 +37,7 @@ def of_the_machines() -> set[str]:
     """Every error that a state catches, retries or ends with; nobody is shown why a mail could not be sent."""
     names: set[str] = set()
     for file in (ROOT / "statemachine").glob("*.asl.yaml"):
-        for state in mappings(yaml.safe_load(file.read_text())):
+        for state in mappings(yaml.load(file.read_text(), yaml.CSafeLoader)):
             if str(state.get("Resource", "")).endswith(":sns:publish"):
                 continue
             rules = [*state.get("Retry", []), *state.get("Catch", [])]

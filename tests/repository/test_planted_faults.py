@@ -33,6 +33,7 @@ def test_every_fault_can_still_be_planted() -> None:
 def tree(tmp_path: Path) -> Path:
     """A tiny project with one test."""
     (tmp_path / "tests").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --disable-plugin-autoload -p xdist.plugin\n")
     (tmp_path / "sums.py").write_text("def difference(a, b):\n    return a - b\n\ndef zero():\n    return 0\n")
     (tmp_path / "tests/test_sums.py").write_text(
         "import sums\n\ndef test_difference():\n    assert sums.difference(3, 1) == 2\n"
@@ -88,9 +89,9 @@ UNNOTICED = "- {fault: zero is one, file: sums.py, find: return 0, replace: retu
 STALE = "- {fault: is gone, file: sums.py, find: a * b, replace: a, tests: [tests/test_sums.py]}\n"
 
 
-def test_faults_that_are_all_noticed_are_a_success(tree: Path) -> None:
+def test_chosen_faults_that_are_all_noticed_are_a_success(tree: Path) -> None:
     before = (tree / "sums.py").read_text()
-    planted = plant(tree, NOTICED)
+    planted = plant(tree, NOTICED + UNNOTICED, "Sums.py", "ADDS")
     assert planted.returncode == 0, planted.stderr
     assert "1 of 1 faults were noticed, 100%" in planted.stdout
     assert (tree / "sums.py").read_text() == before
@@ -104,10 +105,6 @@ def test_what_goes_unnoticed_or_is_stale_is_a_failure_that_names_it(tree: Path) 
     assert "sums.py has 'a * b' 0 times, not once" in planted.stdout
     assert "sums.py        1          1      1" in planted.stdout
     assert "1 of 3 faults were noticed, 33%" in planted.stdout
-
-
-def test_words_choose_the_faults(tree: Path) -> None:
-    assert "0 of 1 faults" in plant(tree, NOTICED + UNNOTICED, "Sums.py", "zero").stdout
 
 
 def test_tests_that_fail_without_a_fault_prove_nothing(tree: Path) -> None:

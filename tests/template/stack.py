@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 
 # Read once, as nothing changes what it is given to look at.
-_read = cache(yaml.safe_load)
+_read = cache(partial(yaml.load, Loader=yaml.CSafeLoader))
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,10 @@ class Stack:
 
     def transformed(self) -> Stack:
         """What CloudFormation makes its resources of: the template after SAM's transform."""
-        sam = SamTemplateValidator(yaml_parse(self.text), managed_policy_loader=None, region="us-east-1")
-        return Stack.parse(sam.get_translated_template_if_valid())
+        sam = SamTemplateValidator(deepcopy(self.template), managed_policy_loader=None, region="us-east-1")
+        text = sam.get_translated_template_if_valid()
+        # In long form, which any YAML parser reads, and libyaml ten times as fast.
+        return Stack(_read(text), text)
 
     def section(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.template.get(name, {})

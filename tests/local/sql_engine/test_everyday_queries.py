@@ -13,8 +13,8 @@ from local.redshift.sql.lexer import string_literal
 if TYPE_CHECKING:
     from tests.local.sql_engine.conftest import Bucket, Sql
 
-_QUERIES: list[dict[str, Any]] = yaml.safe_load(
-    Path(__file__).with_name("everyday_queries.yaml").read_text(encoding="utf-8")
+_QUERIES: list[dict[str, Any]] = yaml.load(
+    Path(__file__).with_name("everyday_queries.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
 )
 _TABLES = (
     (
