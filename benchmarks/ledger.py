@@ -14,7 +14,7 @@ import boto3
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-LEDGER = "ledger"
+from benchmarks.task import LEDGER
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-BUCKET = "benchmark"
+from benchmarks.task import BUCKET
+
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 

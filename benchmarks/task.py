@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 # A table whose records are kept, when it was made, and the load that makes new ones.
 TABLE, MADE, LOAD = "sink", "made", "load"
+LEDGER = "ledger"
+"""The ledger's table."""
+BUCKET = "benchmark"
+"""The object store's."""
 
 
 @dataclass(frozen=True)

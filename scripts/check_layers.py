@@ -157,14 +157,16 @@ def copy_runtime_packages(folder: Path) -> Path:
     return folder
 
 
-def import_failure(handler: str, folders: Sequence[Path]) -> str | None:
+def import_failure(handler: str, folders: Sequence[Path], bytecode: Path) -> str | None:
     """Import a handler with an empty environment from these folders and the standard library alone.
 
-    Returns the interpreter's traceback, or None if the import succeeded.
+    What is compiled for it is kept in the folder `bytecode`, for the next handler. Returns the interpreter's traceback,
+    or None if the import succeeded.
     """
     module, _, name = handler.rpartition(".")
-    # -I: no environment, no user packages, no current folder; -S: no site-packages; -B: leaves no __pycache__.
-    command = [sys.executable, "-I", "-S", "-B", "-c", _IMPORT_HANDLER, module, name, *map(str, folders)]
+    # -I: no environment, no user packages, no current folder; -S: no site-packages.
+    command = [sys.executable, "-I", "-S", "-X", f"pycache_prefix={bytecode}", "-c", _IMPORT_HANDLER]
+    command += [module, name, *map(str, folders)]
     done = subprocess.run(command, env={}, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
     return None if done.returncode == 0 else done.stderr.strip()
 
@@ -194,7 +196,7 @@ def _report(template: dict[str, Any], folder: Path, console: Console) -> Iterato
     runtime = copy_runtime_packages(folder / "runtime")
     for function in functions(template):
         layers = [built["host"][layer] for layer in function.layers]
-        failure = import_failure(function.handler, [FUNCTIONS, *layers, runtime])
+        failure = import_failure(function.handler, [FUNCTIONS, *layers, runtime], folder / "bytecode")
         console.print(f"{function.handler}: {'does not import' if failure else 'imports'}")
         if failure:
             yield f"{function.handler} does not import:\n{failure}"

@@ -13,9 +13,7 @@ import botocore.session
 
 import lean_arrow  # noqa: F401
 from benchmarks.datasets import lengths
-from benchmarks.ledger import LEDGER
-from benchmarks.object_store import BUCKET
-from benchmarks.task import TABLE
+from benchmarks.task import BUCKET, LEDGER, TABLE
 from dynamo_load.accounting.ledger import PieceLedger
 from dynamo_load.accounting.rejects import RejectedRows
 from dynamo_load.loading import PieceLoader

@@ -8,8 +8,7 @@ import boto3
 
 import lean_arrow  # noqa: F401
 from benchmarks.datasets import HASH
-from benchmarks.object_store import BUCKET
-from benchmarks.task import LOAD, MADE, TABLE
+from benchmarks.task import BUCKET, LOAD, MADE, TABLE
 from benchmarks.ways.piece_loader import loader_of, mapping_of, piece_of
 from data_bucket import record_key
 from dynamo_load.comparing import BucketRefresh

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,31 +18,47 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_quick_run_measures_every_way_and_writes_what_it_found(tmp_path: Path) -> None:
-    parts = quick_benchmarks.run(tmp_path, "peers", "fan_out", "limits")
+@dataclass(frozen=True)
+class QuickRun:
+    """What a run of the parts that need no stack found, and the folder that it wrote to."""
+
+    parts: dict[str, Any]
+    folder: Path
+
+    @property
+    def document(self) -> str:
+        return (self.folder / "performance.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> QuickRun:
+    folder = tmp_path_factory.mktemp("quick")
+    return QuickRun(quick_benchmarks.run(folder, "peers", "fan_out", "limits", "table_limit"), folder)
+
+
+def test_a_quick_run_measures_every_way_and_writes_what_it_found(quick: QuickRun) -> None:
+    parts = quick.parts
     rows = {(figure["way"], figure["dataset"]): figure["rows"] for figure in parts["peers"]["runs"]}
     assert rows == QUICK.peer_rows
     assert [figure["rows"] for figure in parts["limits"]["unprocessed"]] == [QUICK.unprocessed_rows]
-    document = (tmp_path / "performance.md").read_text()
     for section in (
         "## Targets",
         "## What this means on Lambda",
         "## Fan-out",
         "## Cold start",
     ):
-        assert section in document
-    assert "<svg" in (tmp_path / "performance.svg").read_text()
+        assert section in quick.document
+    assert "<svg" in (quick.folder / "performance.svg").read_text()
 
 
-def test_a_quick_run_of_loads_at_the_tables_limit_measures_every_case(tmp_path: Path) -> None:
-    runs = quick_benchmarks.run(tmp_path, "table_limit")["table_limit"]["runs"]
+def test_a_quick_run_of_loads_at_the_tables_limit_measures_every_case(quick: QuickRun, tmp_path: Path) -> None:
+    runs = quick.parts["table_limit"]["runs"]
     assert [run["case"] for run in runs] == [case.name for case in table_limit.cases(tmp_path, QUICK)]
     shared = next(run for run in runs if run["case"] == table_limit.SHARED)
     assert 0 <= shared["others_throttled_share"] <= 1
     assert sum(shared["rows_by_second"]) == shared["rows"]
-    document = (tmp_path / "performance.md").read_text()
-    assert "## At the table's limit" in document
-    assert "<svg" in (tmp_path / "table-limit.svg").read_text()
+    assert "## At the table's limit" in quick.document
+    assert "<svg" in (quick.folder / "table-limit.svg").read_text()
 
 
 def test_a_rate_is_reached_when_it_is_kept_for_a_while() -> None:
