@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tests.template.stack import Stack, as_list, leaves, machines, mappings, target_id
@@ -220,24 +221,37 @@ def _imported(code: Path, handler: str) -> set[Path]:
     return files
 
 
-def _modules(file: Path) -> Iterator[str]:
+def _modules(file: Path) -> list[str]:
     """The modules that a file imports when it runs, and the names in them, which may be modules as well."""
-    ahead: list[ast.AST] = [ast.parse(file.read_text())]
+    return _modules_in(file.read_text())
+
+
+# Most functions import the same files.
+@cache
+def _modules_in(source: str) -> list[str]:
+    modules = []
+    ahead: list[ast.AST] = [ast.parse(source)]
     while ahead:
         node = ahead.pop()
         match node:
             case ast.If(test=ast.Name(id="TYPE_CHECKING")):
                 continue
             case ast.ImportFrom(module=str(module)):
-                yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
+                modules += [module, *(f"{module}.{alias.name}" for alias in node.names)]
             case ast.Import():
-                yield from (alias.name for alias in node.names)
+                modules += [alias.name for alias in node.names]
         ahead += ast.iter_child_nodes(node)
+    return modules
 
 
 def _variables_read(file: Path) -> set[str]:
     """Environment variables that a file names: texts in capitals with an underscore, options of AWS calls left out."""
-    nodes = list(ast.walk(ast.parse(file.read_text())))
+    return _variables_in(file.read_text())
+
+
+@cache
+def _variables_in(source: str) -> set[str]:
+    nodes = list(ast.walk(ast.parse(source)))
     options = {id(node.value) for node in nodes if isinstance(node, ast.keyword)}
     constants = (node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in options)
     names = {text for text in constants if isinstance(text, str) and _VARIABLE.fullmatch(text)}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Read once, as nothing changes what it is given to look at.
+# Read once, as are whole templates: nothing changes what it is given to look at.
 _read = cache(partial(yaml.load, Loader=yaml.CSafeLoader))
 
 
@@ -31,6 +31,7 @@ class Stack:
     folder: Path = ROOT
 
     @classmethod
+    @cache
     def parse(cls, text: str) -> Stack:
         return cls(yaml_parse(text), text)
 

@@ -46,6 +46,7 @@ class Storage:
         self._default_role = default_role
         # Statements run in threads of their own; sessions are not made for that, clients are.
         self._opening_client = threading.Lock()
+        self._iam = session.client("iam", endpoint_url=endpoint_url)
 
     def as_role(self, role: str, region: str | None = None) -> S3Client:
         """An S3 client with the rights of `role`: `default`, an ARN, or ARNs chained by commas.
@@ -63,11 +64,10 @@ class Storage:
 
     def _assume(self, arn: str, credentials: _Credentials) -> _Credentials:
         with self._opening_client:
-            iam = self._session.client("iam", endpoint_url=self._endpoint_url)
             sts = self._session.client("sts", endpoint_url=self._endpoint_url, **credentials)
         try:
             # An emulated STS hands out credentials for roles that don't exist.
-            iam.get_role(RoleName=arn.rpartition("/")[2])
+            self._iam.get_role(RoleName=arn.rpartition("/")[2])
             assumed = sts.assume_role(RoleArn=arn, RoleSessionName="RedshiftIamRoleSession")["Credentials"]
         except ClientError as error:
             raise RoleNotUsable(

@@ -13,11 +13,11 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
 from local.redshift.execution import StatementResult, run
 from local.redshift.sql.engine import Engine
 from local.redshift.transfer.storage import Storage
+from tests.moto_over_http import moto_over_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,13 +95,8 @@ def engine() -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def aws() -> Iterator[str]:
     """The endpoint of an emulated S3, STS and IAM."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+    with moto_over_http() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +111,7 @@ def role(aws: str, session: boto3.Session) -> str:
     return iam.create_role(RoleName="RedshiftRole", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def storage(aws: str, session: boto3.Session, role: str) -> Storage:
     return Storage(session, aws, role)
 
