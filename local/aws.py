@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import shutil
@@ -61,10 +62,18 @@ def _run(listen: int, directory: Path, parameter_group: dict[str, str], *, with_
     engine.start()
     try:
         service.register(engine, os.environ["AWS_ENDPOINT_URL"], with_quotas=with_quotas)
+        _look_for_garbage_seldom()
         asyncio.new_event_loop().run_until_complete(_serve(listen))
     finally:
         service.shutdown()
         engine.stop()
+
+
+def _look_for_garbage_seldom() -> None:
+    """Not among what stays, all that is imported by now, and not for each few hundred objects of a request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _serve(listen: int) -> None:
