@@ -144,8 +144,7 @@ def _sqs() -> SQSClient:
 
 
 def _token() -> str:
-    sqs = _sqs()
-    queue = sqs.get_queue_url(QueueName=_QUEUE)["QueueUrl"]
+    sqs, queue = _sqs(), f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{_QUEUE}"
     deadline = time.monotonic() + _MOST_SECONDS
     while time.monotonic() < deadline:
         for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=0).get("Messages", []):

@@ -67,7 +67,7 @@ class Refreshes:
         for bucket in range(buckets):
             chosen = [value & (buckets - 1) == bucket for value in rows["load_hash"].to_pylist()]
             inside = rows.filter(pa.array(chosen, pa.bool_()))
-            file = self.stage.put_file(inside, f"unload/{load_id}/{bucket}", row_group_rows=20)
+            file = self.stage.put_file(inside, f"unload/{load_id}/{bucket}", row_group_rows=50)
             slices = (Slice(file["key"], None, len(inside)),) if len(inside) else ()
             pieces.append(Piece(f"{bucket:05d}", len(inside), slices, bucket))
             if not dry_run:

@@ -388,7 +388,7 @@ def source_after(source: dict[str, int], chance: random.Random) -> dict[str, int
 @pytest.mark.parametrize("deletes", [False, True], ids=["changes", "mirror"])
 def test_a_load_that_is_killed_a_hundred_times_and_resumed(table: Refreshes, *, deletes: bool) -> None:
     chance = random.Random(f"one load, deletes {deletes}")
-    before = {f"key-{number:03}": 9 for number in range(400)}
+    before = {f"key-{number:03}": 9 for number in range(250)}
     source = source_after(before, chance)
     source |= {key: 3 for key in source if chance.random() < 0.7}
     table.load(rows(before))
