@@ -42,6 +42,8 @@ EXECUTION_SECONDS = 1_200.0
 _OVERDUE_SECONDS = 61
 # A stop that fails comes again after this, as if the minute were over.
 _STOP_AGAIN_SECONDS = 10
+# A table whose loader was killed is free when the loader's time would have been up, which is not to take 15 minutes.
+_LOADER_SECONDS = 90
 _SERVICES = ("dynamodb", "redshift-data", "s3", "states")
 _TABLE_KEYS = 120
 _UNTOLD = 0.5
@@ -246,7 +248,7 @@ class Soak:
         self._events, self._sqs = aws.client("events"), aws.client("sqs")
         self._stack = Stack(aws, self._outputs)
         self._chance, self.figures = random.Random(seed), Figures()
-        self._aborting = threading.Lock()
+        self._aborting, self._went_wrong = threading.Lock(), threading.Event()
         self._procedures: dict[str, str] = {}
         """The executions of procedures, by the message that each is to log."""
 
@@ -276,6 +278,9 @@ class Soak:
         tokens = self._outputs["MetaTableName"]
         with UnkindNetwork(self.aws.endpoint_url, share=SHARE, seed=self.seed) as network:
             before = self._lead_functions_to(network.endpoint_url)
+            self._functions.update_function_configuration(
+                FunctionName=f"{self.prefix}-LoadDynamo", Timeout=_LOADER_SECONDS
+            )
             made = [Table(number, self) for number in range(tables)]
             trouble = Trouble(self.aws, network, self.prefix, tokens, measure, self.seed)
             trouble.start()
@@ -337,7 +342,13 @@ class Soak:
 
     def _load_all(self, table: Table, loads: int) -> None:
         for version in range(loads):
-            table.load(version)
+            if self._went_wrong.is_set():
+                return
+            try:
+                table.load(version)
+            except BaseException:
+                self._went_wrong.set()
+                raise
 
     def start_procedures(self, count: int) -> list[str]:
         """Start procedures at once; return the ARNs of their executions."""
@@ -437,8 +448,8 @@ def main() -> None:
     """Run it. Raises AssertionError at what is not as it should be."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
     parser.add_argument("--procedures", type=int, default=240)
-    parser.add_argument("--tables", type=int, default=6)
-    parser.add_argument("--loads", type=int, default=10, help="of each table")
+    parser.add_argument("--tables", type=int, default=8)
+    parser.add_argument("--loads", type=int, default=6, help="of each table")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     asked = parser.parse_args()
     print(f"seed {asked.seed}", flush=True)
