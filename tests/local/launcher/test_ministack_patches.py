@@ -130,7 +130,7 @@ def handler(event, context):
     def answers_of(emulator: Emulator, folder: Path) -> list[Any]:
         folder.mkdir()
         functions, payload = emulator.clients["lambda"], json.dumps({"folder": str(folder)})
-        emulator.create_function("is-updated", source)
+        emulator.create_function("is-updated", source, Timeout=60)
 
         def invoke() -> Any:
             return json.loads(functions.invoke(FunctionName="is-updated", Payload=payload)["Payload"].read())
