@@ -48,4 +48,4 @@ class StatementStopping(TransientError):
 
 
 class ExecutionStopped(PipelineError):
-    """The execution was stopped before its statement was submitted, or while it was."""
+    """The execution was stopped or redriven before this attempt submitted its statement, or stopped while it did."""
