@@ -293,8 +293,8 @@ class Soak:
                         other.result()
                 failed = [arn for arn in self._procedures.values() if self._ended(arn).status != "SUCCEEDED"]
                 assert not failed, "\n".join(map(self._told, failed))
-                network.become_kind()
                 trouble.become_kind()
+                network.become_kind()
                 wait("all ends are told", lambda: [_said(row) for row in self._statements() if "unfinished" in row])
             finally:
                 trouble.end()
