@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 LATENCY_SECONDS = 0.005
 NEW, WARM = 10, 40
 """Partitions of the tables."""
-WARM_LOADERS = (1, 4)
 HOT_PARTITIONS = 4
 
 NO_LIMIT = "no limit"
@@ -160,7 +159,7 @@ def cases(directory: Path, scale: Scale) -> list[Case]:
     warm = replace(new, partitions=WARM)
     of_collections = replace(warm, partition_key=COLLECTION)
     small = replace(of_collections, partitions=HOT_PARTITIONS)
-    few = [loaders for loaders in WARM_LOADERS if loaders in scale.fan_out]
+    few = (1, min(4, max(scale.fan_out)))
     other = OtherTraffic(NEW * units / 2, OTHERS_BEGIN * second, OTHERS_END * second)
     return [
         Case(NO_LIMIT, partial(reviews, NEW), _ROW_GROUPS, None),

@@ -350,12 +350,15 @@ def _find_items_by_the_value_of_a_number() -> None:
 def _redrive_executions() -> None:
     """Redrive an execution that was aborted or has failed.
 
-    Gap: there is no RedriveExecution, and a walk that an abort has interrupted goes on if its task is told later.
+    Gap: there is no RedriveExecution, and a walk that an abort has interrupted goes on if its task is told later, or
+    when it has waited for a retry.
     Mend: the execution is walked once more. States that had ended give what they gave, the one that had not runs anew,
     a Map with all of its children. A walk that was interrupted ends without a word.
     """
     redrives: dict[str, int] = {}
-    _walk_past_what_has_ended(redrives)
+    walk = threading.local()  # of the thread that walks an execution; the children of a Map have threads of their own
+    _walk_past_what_has_ended(walk, redrives)
+    _end_when_a_retry_is_overtaken(walk, redrives)
     _tell_how_often_an_execution_was_redriven(redrives)
 
     def redrive(arn: str) -> Any:
@@ -413,13 +416,13 @@ def _take_loopback_for_secure() -> None:
         original(source_ip, secure_transport=True)
 
 
-def _walk_past_what_has_ended(redrives: dict[str, int]) -> None:
+def _walk_past_what_has_ended(walk: threading.local, redrives: dict[str, int]) -> None:
     ended: dict[str, list[Any]] = {}
-    walk = threading.local()  # of the thread that walks an execution; the children of a Map have threads of their own
 
     @around(stepfunctions, "_run_execution")
     def run(original: Callable[..., Any], arn: str) -> None:
         walk.arn, walk.redrives, walk.known = arn, redrives.get(arn, 0), iter(list(ended.setdefault(arn, [])))
+        walk.execution = arn
         original(arn)
 
     def enter(original: Callable[..., Any], *arguments: Any) -> Any:
@@ -435,13 +438,29 @@ def _walk_past_what_has_ended(redrives: dict[str, int]) -> None:
             result = original(*arguments)
         finally:
             walk.arn = arn
-            if redrives.get(arn, 0) != walk.redrives or stepfunctions._executions[arn]["status"] != "RUNNING":
-                raise SystemExit  # ends this thread alone
+            _end_if_overtaken(walk, redrives)
         ended[arn].append(result)
         return result
 
     for state in ("pass", "task", "choice", "wait", "parallel", "map"):
         around(stepfunctions, f"_execute_{state}")(enter)
+
+
+def _end_when_a_retry_is_overtaken(walk: threading.local, redrives: dict[str, int]) -> None:
+    @around(stepfunctions, "_find_matching_retrier")
+    def retry(original: Callable[..., Any], *arguments: Any) -> Any:
+        found = original(*arguments)
+        # The wait for the retry is over, and with it the execution may be.
+        if hasattr(walk, "execution"):
+            _end_if_overtaken(walk, redrives)
+        return found
+
+
+def _end_if_overtaken(walk: threading.local, redrives: dict[str, int]) -> None:
+    """End the walk, and with it its thread alone, if its execution was stopped or redriven meanwhile."""
+    arn = walk.execution
+    if redrives.get(arn, 0) != walk.redrives or stepfunctions._executions[arn]["status"] != "RUNNING":
+        raise SystemExit
 
 
 def _tell_how_often_an_execution_was_redriven(redrives: dict[str, int]) -> None:

@@ -99,11 +99,8 @@ class Trouble(threading.Thread):
         super().__init__()
         self._aws, self._network, self._prefix, self._tokens = aws, network, prefix, tokens
         self._chance, self._pause_seconds = random.Random(seed), measure.pause_seconds
-        self._kills_left, self._outages_left, self._outage_seconds = (
-            measure.kills,
-            measure.outages,
-            measure.outage_seconds,
-        )
+        self._kills_left, self._outages_left = measure.kills, measure.outages
+        self._outage_seconds = measure.outage_seconds
         self._events, self._functions, self._dynamodb = (aws.client(name) for name in ("events", "lambda", "dynamodb"))
         self._ended, self._kind = threading.Event(), threading.Event()
         self.met: Counter[str] = Counter()
@@ -231,9 +228,9 @@ class Table:
             return self._soak.load(asked)
         untold = self._chance.random() < _UNTOLD
         aborted = self._soak.abort_load(asked, after_seconds=3 * self._chance.random(), untold=untold)
-        return (
-            self._soak.redrive_load(aborted) if aborted and fate == "aborted and redriven" else self._soak.load(asked)
-        )
+        if aborted and fate == "aborted and redriven":
+            return self._soak.redrive_load(aborted)
+        return self._soak.load(asked)
 
 
 class Soak:
@@ -372,9 +369,10 @@ class Soak:
         with self._aborting:
             if untold:
                 self._events.disable_rule(Name=rule)
-            with suppress(ClientError):
-                self._states.stop_execution(executionArn=arn)
-            if untold:
+            try:
+                with suppress(ClientError):
+                    self._states.stop_execution(executionArn=arn)
+            finally:
                 self._events.enable_rule(Name=rule)
         aborted: bool = self._states.describe_execution(executionArn=arn)["status"] == "ABORTED"
         self.figures.faults["status event lost"] += aborted and untold

@@ -89,7 +89,7 @@ def test_what_is_in_flight_while_the_stack_is_updated_and_shaken_ends_as_it_shou
     code_before, _ = version()
     in_flight: list[int] = []
     soak = Soak(aws, outputs, prefix=STACK, seed=SEED)
-    soak.run(
+    figures = soak.run(
         PROCEDURES,
         tables=1,
         loads=1,
@@ -100,4 +100,5 @@ def test_what_is_in_flight_while_the_stack_is_updated_and_shaken_ends_as_it_shou
     code_after, later = version()
     assert code_after != code_before
     assert later
+    assert any(fault.startswith("outage") for fault in figures.faults), figures
     assert min(in_flight) > 0, f"of the procedures {in_flight} ran before and after the update"

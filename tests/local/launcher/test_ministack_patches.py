@@ -116,6 +116,13 @@ def test_a_function_that_was_killed_is_told_from_one_that_raised(plain: Emulator
     assert error_of(mended) == "Runtime.ExitError"
 
 
+def wait_for(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_an_update_of_a_function_ends_no_invocation(plain: Emulator, mended: Emulator, tmp_path: Path) -> None:
     source = """
 import os, pathlib, time
@@ -137,8 +144,7 @@ def handler(event, context):
 
         with ThreadPoolExecutor(1) as thread:
             under_way = thread.submit(invoke)
-            while not (folder / "begun").exists():
-                time.sleep(0.02)
+            wait_for((folder / "begun").exists)
             functions.update_function_configuration(
                 FunctionName="is-updated", Environment={"Variables": {"VERSION": "second"}}
             )
@@ -156,6 +162,37 @@ def test_a_retry_waits_no_longer_than_its_state_asks_for(mended: Emulator) -> No
     retry = {"ErrorEquals": ["States.ALL"], "MaxAttempts": 2, "BackoffRate": 1_000_000, "MaxDelaySeconds": 1}
 
     assert mended.execute("retried", {"Call": task(function, Retry=[retry])})["error"] == "SpnameNotAllowedError"
+
+
+def test_an_execution_that_is_stopped_while_it_waits_for_a_retry_does_not_try_again(
+    plain: Emulator, mended: Emulator, tmp_path: Path
+) -> None:
+    source = """
+import pathlib, uuid
+def handler(event, context):
+    (pathlib.Path(event["folder"]) / uuid.uuid4().hex).touch()
+    raise ValueError
+"""
+
+    def stopped_after_a_call(emulator: Emulator, folder: Path) -> Path:
+        folder.mkdir()
+        steps, function = emulator.clients["stepfunctions"], emulator.create_function("is-stopped", source)
+        retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 1}
+        states = {"Call": task(function, Retry=[retry])}
+        arn = steps.create_state_machine(
+            name="is-stopped", definition=json.dumps({"StartAt": "Call", "States": states}), roleArn=emulator.role_arn
+        )["stateMachineArn"]
+        execution = steps.start_execution(stateMachineArn=arn, input=json.dumps({"folder": str(folder)}))
+        wait_for(lambda: any(folder.iterdir()))
+        steps.stop_execution(executionArn=execution["executionArn"])
+        return folder
+
+    of_plain = stopped_after_a_call(plain, tmp_path / "plain")
+    of_mended = stopped_after_a_call(mended, tmp_path / "mended")
+    wait_for(lambda: len(list(of_plain.iterdir())) == 2)
+    # As long as the other had to wait for its second call, and once more.
+    time.sleep(2)
+    assert len(list(of_mended.iterdir())) == 1
 
 
 def test_each_attempt_of_a_callback_task_has_its_own_token(plain: Emulator, mended: Emulator) -> None:
