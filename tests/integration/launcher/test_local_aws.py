@@ -25,7 +25,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.stack import PROJECT, LocalAws, LocalAwsDidNotStartError
-from tests.local.launcher.emulator import Emulator, archive
+from tests.local.launcher.emulator import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ def processes_in(directory: Path) -> list[psutil.Process]:
     return found
 
 
-def run_a_lambda(aws: LocalAws) -> None:
+def run_a_lambda(aws: LocalAws) -> Emulator:
     """Leave a warm Lambda worker behind."""
     emulator = Emulator(aws.client)
     source = "import boto3\ndef handler(event, context): boto3.client('s3').list_buckets()"
@@ -86,9 +86,10 @@ def run_a_lambda(aws: LocalAws) -> None:
     emulator.create_function("warm", source, Timeout=30)
     answer = emulator.clients["lambda"].invoke(FunctionName="warm", Payload="{}")
     assert "FunctionError" not in answer, answer["Payload"].read()
+    return emulator
 
 
-def leave_lambdas_at_work(aws: LocalAws) -> None:
+def leave_lambdas_at_work(emulator: Emulator, directory: Path) -> None:
     """Leave two workers of a function at work, one of them since before the function was updated."""
     source = (
         "import os, pathlib, time\n"
@@ -96,20 +97,12 @@ def leave_lambdas_at_work(aws: LocalAws) -> None:
         "    pathlib.Path(os.environ['TMPDIR'], event['name']).touch()\n"
         "    time.sleep(600)\n"
     )
-    functions = aws.client("lambda")
-    role = aws.client("iam").get_role(RoleName="any")["Role"]["Arn"]
-    functions.create_function(
-        FunctionName="works-on",
-        Role=role,
-        Handler="module.handler",
-        Runtime="python3.13",
-        Timeout=900,
-        Code={"ZipFile": archive({"module.py": source})},
-    )
+    emulator.create_function("works-on", source, Timeout=900)
+    functions = emulator.clients["lambda"]
     for name, megabytes in (("first", 256), ("second", 512)):
         functions.update_function_configuration(FunctionName="works-on", MemorySize=megabytes)
         functions.invoke(FunctionName="works-on", InvocationType="Event", Payload=json.dumps({"name": name}))
-        wait_until((aws.directory / "tmp" / name).exists, f"the {name} is at work")
+        wait_until((directory / "tmp" / name).exists, f"the {name} is at work")
 
 
 def is_open(endpoint_url: str) -> bool:
@@ -119,8 +112,7 @@ def is_open(endpoint_url: str) -> bool:
 
 def test_it_leaves_no_process_port_or_file_but_those_of_another(other: LocalAws) -> None:
     with LocalAws() as aws:
-        run_a_lambda(aws)
-        leave_lambdas_at_work(aws)
+        leave_lambdas_at_work(run_a_lambda(aws), aws.directory)
         running = {process.name() for process in processes_in(aws.directory)}
         assert any("postgres" in name for name in running)
         assert is_open(aws.endpoint_url)

@@ -523,10 +523,7 @@ def handler(event, context):
             name="redriven", definition=json.dumps({"StartAt": "First", "States": states}), roleArn=emulator.role_arn
         )["stateMachineArn"]
         arn: str = steps.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while "WaitStateEntered" not in str(steps.get_execution_history(executionArn=arn)["events"]):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: "WaitStateEntered" in str(steps.get_execution_history(executionArn=arn)["events"]))
         steps.stop_execution(executionArn=arn)
         return arn
 
